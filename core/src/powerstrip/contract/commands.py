@@ -1,0 +1,16 @@
+"""What a plugin's commands may ask of the host."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from powerstrip.contract.services import Services
+
+ResultT = TypeVar("ResultT")
+
+
+class CommandRunner(Protocol):
+    """Runs a command's work with the plugin's services up."""
+
+    def run(self, work: Callable[[Services], Awaitable[ResultT]]) -> ResultT:
+        """Start the plugin and what it requires, await `work(services)`, stop them again, return the result."""
+        ...

@@ -1,0 +1,81 @@
+"""Every hook, in the order the host calls them.
+
+A plugin implements the ones it needs with `@hookimpl`. All of them but `lifespan` run once while
+the application is built: they declare, they do no I/O. No hook runs during a request.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from powerstrip.contract.commands import CommandRunner
+from powerstrip.contract.exports import ExportSource
+from powerstrip.contract.health import HealthCheck
+from powerstrip.contract.interceptors import Interceptor, Middleware
+from powerstrip.contract.problems import ProblemHandler
+from powerstrip.contract.routes import Routes
+from powerstrip.contract.services import Services
+from powerstrip.contract.tasks import BackgroundTask
+
+if TYPE_CHECKING:  # the command line's library is only needed by the command line
+    import typer
+
+PROJECT = "powerstrip"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class Hooks:
+    """What a plugin can do."""
+
+    @hookspec
+    def register_hookspecs(self) -> Sequence[type]:  # type: ignore[empty-body]
+        """Classes of hookspecs that this plugin opens to others."""
+
+    @hookspec
+    def register_routes(self) -> Sequence[Routes]:  # type: ignore[empty-body]
+        """The routers this plugin answers with."""
+
+    @hookspec
+    def register_interceptors(self) -> Sequence[Interceptor]:  # type: ignore[empty-body]
+        """What looks at the head of every request and response."""
+
+    @hookspec
+    def register_middleware(self) -> Sequence[Middleware]:  # type: ignore[empty-body]
+        """Pure ASGI classes, for what must see bodies."""
+
+    @hookspec
+    def register_problem_handlers(self) -> Sequence[ProblemHandler]:  # type: ignore[empty-body]
+        """How this plugin's own exceptions become problems."""
+
+    @hookspec
+    def register_health_checks(self) -> Sequence[HealthCheck]:  # type: ignore[empty-body]
+        """Questions whose answers tell whether this plugin can work."""
+
+    @hookspec
+    def register_exports(self) -> Sequence[ExportSource]:  # type: ignore[empty-body]
+        """Data this plugin offers for export."""
+
+    @hookspec
+    def register_tasks(self) -> Sequence[BackgroundTask]:  # type: ignore[empty-body]
+        """Supervised tasks that run while the plugin does."""
+
+    @hookspec
+    def customise_openapi(self, document: dict[str, Any]) -> None:
+        """Change the OpenAPI document in place, after the host has made it."""
+
+    @hookspec
+    def register_commands(self, runner: CommandRunner) -> "Sequence[typer.Typer]":  # type: ignore[empty-body]
+        """Command groups to add to `powerstrip`; only the command line calls this."""
+
+    @hookspec
+    def lifespan(self, services: Services) -> AbstractAsyncContextManager[Any]:  # type: ignore[empty-body]
+        """An async context manager around the plugin's running time.
+
+        It is entered after those of the plugins it requires or wants, in a task of its own and under
+        a time limit, and left before theirs. What it yields (nothing, an object, or a tuple of
+        objects) becomes services.
+        """
