@@ -5,7 +5,7 @@ Run it in an environment where all of them are installed and have been tested to
 
 import sys
 import tomllib
-from collections.abc import Iterator, Set
+from collections.abc import Container, Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from itertools import chain
 from pathlib import Path
@@ -47,7 +47,7 @@ def _wanted() -> Iterator[Requirement]:
         yield from (Requirement(line) for line in lines if line)
 
 
-def _closure(requirements: Iterator[Requirement], own: Set[str]) -> dict[str, str]:
+def _closure(requirements: Iterator[Requirement], own: Container[str]) -> dict[str, str]:
     """The installed version of each requirement and of all that it requires in turn."""
     versions: dict[str, str] = {}
     seen: set[tuple[str, frozenset[str]]] = set()
