@@ -1,0 +1,227 @@
+"""Every block of the documentation works.
+
+A block's first line says what is done with it:
+
+- ```` ```console ````: each line after `$ ` is run by a shell, and prints the lines below it; `...` stands for
+  anything. `exit=1` says that the last command fails so. A `serve` command goes on in the background.
+- ```` ```yaml file=NAME ````, ```` ```python file=NAME ````: is written to that file for the blocks below it.
+- ```` ```python ````: is run. ```` ```yaml ````: is a config that loads.
+
+Blocks of one document share an empty folder and an environment of their own, in which `pip install` is real.
+"""
+
+import argparse
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+import pytest
+from powerstrip.host.config import load_config
+
+ROOT = Path(__file__).parent.parent
+PAGES = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/operators.md", "docs/plugin-authors.md"] + [
+    "docs/api-clients.md",
+    *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("plugins/*/README.md")),
+    *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("examples/*/README.md")),
+]
+BLOCK = re.compile(r"^(?P<fence>`{3,})(?P<info>[^\n`]+)\n(?P<text>.*?)^(?P=fence)$", re.DOTALL | re.MULTILINE)
+# Read by people only: output, shell commands that leave the machine, drawings.
+NOT_RUN = {"text", "sh", "json", "toml", "http", "dockerfile", "ini", "nginx"}
+DOCUMENTED_PORT = "8000"
+START_TIMEOUT = 20.0
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block: its language, its options (`file=`, `exit=`), its text and where it stands."""
+
+    language: str
+    options: dict[str, str]
+    text: str
+    line: int
+
+
+def blocks_of(page: str) -> list[Block]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = []
+    for found in BLOCK.finditer(text):
+        language, *options = found["info"].split()
+        line = text.count("\n", 0, found.start()) + 1
+        blocks.append(Block(language, dict(option.split("=", 1) for option in options), found["text"], line))
+    return blocks
+
+
+@dataclass
+class Session:
+    """A reader who follows one document from top to bottom."""
+
+    folder: Path
+    port: str
+    environment: dict[str, str]
+    servers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def follow(self, block: Block) -> None:
+        if "file" in block.options:
+            path = self.folder / block.options["file"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+        elif block.language == "console":
+            self.type_in(block)
+        elif block.language == "python":
+            self.run_python(block.text)
+        elif block.language == "yaml":
+            path = self.folder / "block.yaml"
+            path.write_text(block.text, encoding="utf-8")
+            load_config([path], environ={})
+        else:
+            assert block.language in NOT_RUN, f"nobody knows how to run a block of {block.language}"
+
+    def type_in(self, block: Block) -> None:
+        commands = [part.partition("\n") for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE) if part]
+        for number, (command, _, expected) in enumerate(commands, start=1):
+            code = int(block.options.get("exit", "0")) if number == len(commands) else 0
+            output, actual = self.run(command.replace(DOCUMENTED_PORT, self.port))
+            assert actual == code, f"$ {command}\n{output}"
+            pattern = as_pattern(expected.replace(DOCUMENTED_PORT, self.port))
+            assert re.fullmatch(pattern, output.strip(), re.DOTALL), f"$ {command}\n{output}"
+
+    def run(self, command: str) -> tuple[str, int]:
+        """What a command prints, and its exit code."""
+        command = command.removesuffix(" &")
+        if command.startswith("curl "):
+            return fetch(shlex.split(command)[1:]), 0
+        if command.startswith("make "):
+            # Not `make install`: the environment that runs these tests is not ours to change.
+            command = command.replace("make ", f"make --no-print-directory -C {ROOT} -o .venv/.installed ", 1)
+        if re.match(r"(make|powerstrip)\b.* serve\b", command):
+            return self.serve(command), 0
+        done = subprocess.run(
+            command, shell=True, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+        return done.stdout + done.stderr, done.returncode
+
+    def serve(self, command: str) -> str:
+        self.stop()
+        server = subprocess.Popen(
+            shlex.split(command),
+            cwd=self.folder,
+            env=self.environment,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+        )
+        self.servers.append(server)
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline and server.poll() is None:
+            with socket.socket() as connection:
+                if connection.connect_ex(("127.0.0.1", int(self.port))) == 0:
+                    return ""
+            time.sleep(0.05)
+        raise AssertionError(f"$ {command}\ndid not listen on port {self.port} within {START_TIMEOUT} s")
+
+    def stop(self) -> None:
+        while self.servers:
+            server = self.servers.pop()
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait(START_TIMEOUT)
+
+    def run_python(self, text: str) -> None:
+        done = subprocess.run(
+            ["python", "-c", text], cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def as_pattern(expected: str) -> str:
+    return re.escape(expected.strip()).replace(re.escape("..."), ".*") or ".*"
+
+
+def fetch(arguments: list[str]) -> str:
+    """What curl would print: not every machine has it."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-i", action="store_true")
+    parser.add_argument("-s", action="store_true")
+    parser.add_argument("-H", action="append", default=[])
+    parser.add_argument("-X", default="GET")
+    parser.add_argument("-d", default=None)
+    parser.add_argument("url")
+    options = parser.parse_args(arguments)
+    headers = dict(header.split(": ", 1) for header in options.H)
+    url = options.url if "://" in options.url else f"http://{options.url}"
+    answer = httpx2.request(options.X, url, headers=headers, content=options.d)
+    head = [f"HTTP/1.1 {answer.status_code} {answer.reason_phrase}"]
+    head += [f"{name}: {value}" for name, value in answer.headers.items()]
+    return "\n".join([*head, "", answer.text]) if options.i else answer.text
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    session = Session(folder, port, environment_in(tmp_path / "venv", port))
+    yield session
+    session.stop()
+
+
+def environment_in(venv: Path, port: str) -> dict[str, str]:
+    """The variables of a virtual environment that sees all that is installed here and can be installed into."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    scripts = venv / "bin"
+    site_packages = next(venv.glob("lib/python*/site-packages"))
+    here = sysconfig.get_path("purelib")
+    (site_packages / "outer.pth").write_text(f"import site; site.addsitedir({here!r})\n")
+    for name in ("pip", "powerstrip", "pytest"):
+        original = Path(sysconfig.get_path("scripts"), name).read_text()
+        script = scripts / name
+        script.write_text(re.sub(r"\A#!.*", f"#!{scripts / 'python'}", original))
+        script.chmod(0o755)
+    return {
+        "PATH": os.pathsep.join([str(scripts), os.environ["PATH"]]),
+        "HOME": str(venv),
+        "NO_COLOR": "1",
+        "COLUMNS": "120",
+        "POWERSTRIP__SERVER__PORT": port,
+        "PIP_NO_INDEX": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",  # pip reads this one the wrong way round: 0 means no isolation
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_of_a_page_works(page: str, session: Session) -> None:
+    shutil.copytree(ROOT / "config", session.folder / "config")
+    for block in blocks_of(page):
+        try:
+            session.follow(block)
+        except Exception as error:
+            raise AssertionError(f"{page}:{block.line}: {error}") from error
+
+
+def test_every_link_to_a_file_leads_somewhere() -> None:
+    pages = [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("plugins/*/*.md"),
+        *ROOT.glob("examples/*/*.md"),
+    ]
+    dead = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in pages
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
+        if not (page.parent / target).exists()
+    ]
+
+    assert dead == []
