@@ -18,7 +18,7 @@ from powerstrip.contract.events import Event, EventBus
 from powerstrip.contract.exports import ExportColumn, ExportSource
 from powerstrip.contract.findings import Finding, Position
 from powerstrip.contract.health import HealthCheck, HostStatus, OwnedCheck
-from powerstrip.contract.hooks import hookimpl, hookspec
+from powerstrip.contract.hooks import HookCalls, hookimpl, hookspec
 from powerstrip.contract.identity import Identity, current_identity, identity_of, optional_identity, require
 from powerstrip.contract.interceptors import Exchange, Interceptor, Middleware, RequestHeaders, ResponseHeaders, Stage
 from powerstrip.contract.limits import RateLimit, RateLimiter
@@ -73,6 +73,7 @@ __all__ = [
     "FindingsError",
     "Forbidden",
     "HealthCheck",
+    "HookCalls",
     "HostStatus",
     "Identity",
     "Interceptor",

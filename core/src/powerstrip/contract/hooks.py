@@ -4,9 +4,9 @@ A plugin implements the ones it needs with `@hookimpl`. All of them but `lifespa
 the application is built: they declare, they do no I/O. No hook runs during a request.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pluggy
 
@@ -26,6 +26,14 @@ PROJECT = "powerstrip"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class HookCalls(Protocol):
+    """The service through which a plugin calls the hooks it opened with `register_hookspecs`."""
+
+    def call_each(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
+        """Call one hook plugin by plugin, in composition order; yields each plugin's name and result."""
+        ...
 
 
 class Hooks:

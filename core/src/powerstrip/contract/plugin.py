@@ -55,3 +55,6 @@ class Plugin(Generic[SettingsT]):
             for argument in get_args(base):
                 if isinstance(argument, type) and issubclass(argument, PluginSettings):
                     cls.settings_type = argument
+
+
+AnyPlugin = Plugin[Any]

@@ -24,7 +24,7 @@ class Services(Protocol):
 
 def services_of(connection: HTTPConnection) -> Services:
     """The services of the generation that serves this request."""
-    services: Services | None = getattr(connection.scope["app"].state, "services", None)
+    services: Services | None = connection.scope.get("powerstrip.services")
     if services is None:
         raise ServiceNotFoundError("the application has not started: run its lifespan first")
     return services

@@ -1,0 +1,173 @@
+"""build: a composition becomes a FastAPI application. Nothing starts and nothing is read or opened."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.middleware.base import BaseHTTPMiddleware
+
+from powerstrip.contract.errors import BuildError
+from powerstrip.contract.findings import Finding
+from powerstrip.contract.interceptors import Interceptor, Middleware
+from powerstrip.host.composition import Composition
+from powerstrip.host.docs_pages import docs_routes
+from powerstrip.host.interception import Layer, order_layers, stack_layers
+from powerstrip.host.openapi import OpenApiDocument
+from powerstrip.host.problems import Problems
+from powerstrip.host.registrations import Owned, Registrations, collect, source_of
+from powerstrip.host.routes import OwnedRoute, RouteFlattener, unavailable
+from powerstrip.host.routing import RouteIndex
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """What an application was built of: `application.state.powerstrip`."""
+
+    composition: Composition
+    registrations: Registrations
+    layers: tuple[Layer, ...]
+    index: RouteIndex
+
+    def strict_findings(self) -> list[Finding]:
+        """What only `powerstrip check --strict` refuses: routes that don't say who may call them, and shadows."""
+        undeclared = [_undeclared(entry) for entry in self.index.routes if entry.access is None]
+        shadows = [finding for _, finding in self.index.shadows()]
+        strangers = _without_identity(self.composition, self.index)
+        return [_placed(self.composition, finding) for finding in (*undeclared, *shadows, *strangers)]
+
+
+def build_application(composition: Composition) -> FastAPI:
+    """Ask the plugins what they bring and make one application of it.
+
+    Raises BuildError with all findings. Plugins that fail here and may be skipped are left out.
+    """
+    composition, registrations = collect(composition)
+    config = composition.config
+    app = FastAPI(
+        title=config.app.title,
+        version=config.app.version,
+        description=config.app.description,
+        openapi_url=None,  # the pages are ours: FastAPI's load their assets from a foreign host
+        redirect_slashes=False,
+    )
+    assemble(app, composition, registrations)
+    return app
+
+
+def assemble(app: FastAPI, composition: Composition, registrations: Registrations) -> Assembly:
+    """(Re)fill an application: routes behind one index, inside the layers, inside the problem handling.
+
+    The routes of skipped plugins answer 503; nothing else of theirs takes part.
+    """
+    registrations = registrations.without(frozenset(composition.skipped))
+    config = composition.config
+    layers = order_layers(registrations.interceptors, registrations.middleware)
+    routes = [*_flat_routes(app, composition, registrations)]
+    if config.app.docs_enabled:
+        routes += docs_routes(app)
+    index = RouteIndex(app.router, routes)
+    findings = [finding for _, finding in index.conflicts()]
+    findings += [*_middleware_findings(layers), *_order_findings(layers)]
+    if findings:
+        raise BuildError([_placed(composition, finding) for finding in findings])
+    app.router.routes[:] = [entry.route for entry in routes]
+    app.openapi = OpenApiDocument(app, routes, composition.members, registrations)  # type: ignore[method-assign]
+    problems = Problems(registrations.problem_handlers, debug=config.app.debug)
+    app.middleware_stack = stack_layers(index, layers, problems)
+    assembly = Assembly(composition, registrations, tuple(layers), index)
+    app.state.powerstrip = assembly
+    return assembly
+
+
+def _flat_routes(app: FastAPI, composition: Composition, registrations: Registrations) -> Iterator[OwnedRoute]:
+    flattener = RouteFlattener(composition.config.api.prefix, app)
+    versions = {
+        name: installed.version
+        for name, installed in composition.discovery.plugins.items()
+        if name in composition.config.plugins and composition.config.plugins[name].enabled
+    }
+    for entry in registrations.routes:
+        prefix = composition.config.plugins[entry.plugin].prefix or ""
+        label = f"{entry.plugin}@{versions[entry.plugin]}"
+        try:
+            flat = list(flattener.flatten(entry, prefix, label))
+        except Exception as error:
+            message = f"plugin '{entry.plugin}' has a route that can't be built: {type(error).__name__}: {error}"
+            raise BuildError([_placed(composition, Finding("route.invalid", message, plugin=entry.plugin))]) from error
+        for route in flat:
+            yield unavailable(route) if entry.plugin in composition.skipped else route
+
+
+def _middleware_findings(layers: list[Layer]) -> Iterator[Finding]:
+    for entry in layers:
+        cls = getattr(entry.value, "cls", None)
+        if isinstance(cls, type) and issubclass(cls, BaseHTTPMiddleware):
+            yield Finding(
+                code="middleware.base-http",
+                message=f"plugin '{entry.plugin}' registers {cls.__name__}, a BaseHTTPMiddleware",
+                hint="write an Interceptor, or a pure ASGI class for what must see bodies",
+                plugin=entry.plugin,
+            )
+
+
+def _order_findings(layers: list[Layer]) -> Iterator[Finding]:
+    """A layer that reads a key of the request's state must be inside the one that writes it."""
+    written: set[str] = set()
+    later = [set(entry.value.writes) for entry in layers]
+    for position, entry in enumerate(layers):
+        for key in sorted(set(entry.value.reads) - written):
+            writers = [layers[at] for at in range(position + 1, len(layers)) if key in later[at]]
+            if writers:
+                yield _misplaced(entry, writers[0], key)
+        written |= set(entry.value.writes)
+
+
+def _misplaced(reader: Layer, writer: Layer, key: str) -> Finding:
+    return Finding(
+        code="interceptor.order",
+        message=f"{_layer_name(reader.value)} of plugin '{reader.plugin}' (stage {reader.value.stage.name}) reads "
+        f"'{key}', which {_layer_name(writer.value)} of plugin '{writer.plugin}' "
+        f"(stage {writer.value.stage.name}) writes only further inside",
+        hint=f"give it a stage after {writer.value.stage.name}, or let '{reader.plugin}' want '{writer.plugin}'",
+        plugin=reader.plugin,
+    )
+
+
+def _layer_name(layer: Interceptor | Middleware) -> str:
+    return layer.cls.__name__ if isinstance(layer, Middleware) else type(layer).__name__
+
+
+def _undeclared(entry: OwnedRoute) -> Finding:
+    return Finding(
+        code="route.access-undeclared",
+        message=f"{entry.path} of plugin '{entry.plugin}' ({entry.source}) doesn't say who may call it",
+        hint="add Depends(public), Depends(current_identity) or Depends(require(...)) to the route or its router",
+        level="warning",
+        plugin=entry.plugin,
+    )
+
+
+def _without_identity(composition: Composition, index: RouteIndex) -> Iterator[Finding]:
+    if "identity" in composition.provided:
+        return
+    for entry in index.routes:
+        if entry.access is not None and entry.access.kind in ("identity", "role", "permission"):
+            yield Finding(
+                code="route.no-identity",
+                message=f"{entry.path} of plugin '{entry.plugin}' asks who calls, and nothing finds it out: "
+                "it answers 401 to everyone",
+                hint="switch on a plugin that provides 'identity'",
+                level="warning",
+                plugin=entry.plugin,
+            )
+
+
+def _placed(composition: Composition, finding: Finding) -> Finding:
+    position = composition.config.position(("plugins", finding.plugin or ""))
+    return replace(finding, position=position)
+
+
+def source_of_layer(entry: Owned[Any]) -> str:
+    """Where a layer's class was written."""
+    return source_of(entry.value.cls if isinstance(entry.value, Middleware) else entry.value)

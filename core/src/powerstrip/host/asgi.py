@@ -1,0 +1,50 @@
+"""serve: the ASGI application that the server runs."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+from starlette.types import Receive, Scope, Send
+
+from powerstrip.host.supervisor import Supervisor
+
+
+class Dispatcher:
+    """Leases the current generation to each request, until its response ends."""
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        on_failure: Callable[[Exception], None],
+        while_serving: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """`on_failure` is told why the first start failed, before the server is; `while_serving` surrounds the rest."""
+        self._supervisor = supervisor
+        self._on_failure = on_failure
+        self._while_serving = while_serving
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        generation = self._supervisor.current
+        if generation is None:
+            raise RuntimeError("no generation is serving: the server must run the lifespan first")
+        generation.acquire()
+        try:
+            await generation.application(scope, receive, send)
+        finally:
+            generation.release()
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        with self._while_serving():
+            try:
+                await self._supervisor.reload()
+            except Exception as error:  # noqa: BLE001 - the operator must be told, and the server
+                self._on_failure(error)
+                await send({"type": "lifespan.startup.failed", "message": ""})
+                return
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await self._supervisor.close()
+        await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,120 @@
+"""serve: what a stranger may do with a connection before a request is whole.
+
+uvicorn's fast parser bounds neither the size of a request's head nor the time it takes to arrive;
+both are how a few slow clients keep a server busy (slowloris, R.U.D.Y.).
+"""
+
+import asyncio
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_MIN_BODY_RATE = 500  # bytes a second, the default of Apache's mod_reqtimeout
+_BODY_INTERVAL = 10.0  # seconds between two looks at how a body is coming along
+
+
+class ServerConfig(uvicorn.Config):
+    """uvicorn's config, with the limits of a request's head."""
+
+    def __init__(self, app: Any, *, header_timeout: float, max_header_size: int, **options: Any) -> None:
+        self.header_timeout = header_timeout
+        self.max_header_size = max_header_size
+        super().__init__(app, http=BoundedHttpProtocol, **options)
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """A connection that must deliver a request's head in time and size, and its body at a minimum rate."""
+
+    config: ServerConfig
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._in_head = True
+        self._in_body = False
+        self._head_size = 0
+        self._body_size = 0
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._arm(self.config.header_timeout, self._head_overdue)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_body:
+            self._body_size += len(data)
+        super().data_received(data)
+        if self.transport.is_closing() or self.transport.get_protocol() is not self:
+            self._disarm()
+        elif self._in_head and self._deadline is None:
+            self._arm(self.config.header_timeout, self._head_overdue)
+        elif self._in_body and self._deadline is None:
+            self._arm(_BODY_INTERVAL, self._look_at_body)
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        self._head_size = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._count_head(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count_head(len(name) + len(value) + 4)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._in_body = True
+        self._body_size = 0
+        self._disarm()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        self._disarm()
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        if self._head_size > self.config.max_header_size:
+            self._refuse(b"431 Request Header Fields Too Large")
+        else:
+            super().send_400_response(msg)
+
+    def _count_head(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > self.config.max_header_size:
+            raise ValueError("the request's head is too large")  # the parser turns it into send_400_response
+
+    def _head_overdue(self) -> None:
+        self._deadline = None
+        if not self.transport.is_closing():
+            self._refuse(b"408 Request Timeout")
+
+    def _look_at_body(self) -> None:
+        self._deadline = None
+        if self.transport.is_closing() or not self._in_body:
+            return
+        if self._body_size < _MIN_BODY_RATE * _BODY_INTERVAL and not self.flow.read_paused:
+            self.transport.close()
+            return
+        self._body_size = 0
+        self._arm(_BODY_INTERVAL, self._look_at_body)
+
+    def _refuse(self, status: bytes) -> None:
+        self.transport.write(b"HTTP/1.1 %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % status)
+        self.transport.close()
+
+    def _arm(self, seconds: float, callback: Any) -> None:
+        self._disarm()
+        self._deadline = self.loop.call_later(seconds, callback)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None

@@ -1,0 +1,206 @@
+"""serve: neighbouring interceptors fused into one ASGI layer, and middleware between them, by stage."""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from inspect import isawaitable, iscoroutinefunction
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from powerstrip.contract.interceptors import Exchange, Interceptor, Middleware, ResponseHeaders
+from powerstrip.host.logs import current_scope
+from powerstrip.host.problems import Problems
+from powerstrip.host.registrations import Owned
+
+logger = logging.getLogger(__name__)
+
+Look = Callable[[Exchange], Any]
+Layer = Owned[Interceptor] | Owned[Middleware]
+
+_HTTP_START = "http.response.start"
+_STARTS = frozenset((_HTTP_START, "websocket.http.response.start"))
+_ENDS = frozenset(("http.response.body", "websocket.http.response.body"))
+
+
+def order_layers(interceptors: Sequence[Owned[Interceptor]], middleware: Sequence[Owned[Middleware]]) -> list[Layer]:
+    """Outermost first: by stage; inside a stage interceptors before middleware, each in composition order."""
+    layers: list[Layer] = [*interceptors, *middleware]
+    return sorted(layers, key=lambda entry: (entry.value.stage, isinstance(entry.value, Middleware)))
+
+
+def stack_layers(app: ASGIApp, layers: Sequence[Layer], problems: Problems) -> ASGIApp:
+    """Wrap the application in its layers. The outermost is always fused, so that every exception becomes a problem."""
+    fused: list[Interceptor] = []
+    for entry in reversed(layers):
+        if isinstance(entry.value, Interceptor):
+            fused.insert(0, entry.value)
+            continue
+        if fused:
+            app = InterceptorLayer(app, fused, problems)
+            fused = []
+        app = entry.value.cls(app, **entry.value.options)
+    return InterceptorLayer(app, fused, problems)
+
+
+class InterceptorLayer:
+    """Runs its interceptors around an application, and turns what the application raises into problems.
+
+    One `send` wrapper serves them all. Which `on_response` run is decided by how far the request
+    got: those of the interceptors whose `on_request` returned.
+    """
+
+    def __init__(self, app: ASGIApp, interceptors: Sequence[Interceptor], problems: Problems) -> None:
+        self._app = app
+        self._problems = problems
+        looks = [(index, look) for index, look in enumerate(map(_on_request, interceptors)) if look is not None]
+        self._looks = tuple((look, iscoroutinefunction(look), index) for index, look in looks)
+        # responders[n]: the on_response of the first n interceptors, innermost first
+        self._responders = tuple(_responders(interceptors[:count]) for count in range(len(interceptors) + 1))
+        self._sender = _AsyncSender if any(map(iscoroutinefunction, self._responders[-1])) else _Sender
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if "state" not in scope:
+            scope["state"] = {}
+        exchange = Exchange(scope)
+        sender = self._sender(exchange, send, self._responders[0])
+        token = current_scope.set(scope)
+        try:
+            for look, is_async, index in self._looks:
+                answer = look(exchange)
+                if is_async:
+                    answer = await answer
+                if answer is not None:
+                    sender.responders = self._responders[index + 1]
+                    await _answer(answer, scope, receive, sender)
+                    return
+                sender.responders = self._responders[index + 1]
+            sender.responders = self._responders[-1]
+            await self._app(scope, receive, sender)
+        except Exception as error:  # noqa: BLE001 - every exception becomes an answer here, or is raised on
+            await self._answer_exception(error, scope, receive, sender)
+        finally:
+            current_scope.reset(token)
+
+    async def _answer_exception(self, error: Exception, scope: Scope, receive: Receive, sender: "_Sender") -> None:
+        problem = self._problems.from_exception(error, scope)
+        if scope["type"] == "websocket":
+            if not sender.closed:
+                await self._problems.refuse_websocket(problem, scope, sender, accepted=sender.started)
+            return
+        if not sender.started:
+            sender.responders = tuple(map(_guarded, sender.responders))
+            await self._problems.response(problem, scope)(scope, receive, sender)
+        elif not sender.closed:
+            # Half an answer is out: raising makes the server break the connection, so that no client
+            # takes it for a whole one.
+            raise error
+
+
+class _Sender:
+    """The layer's `send`: shows the response's head to the interceptors, and knows how far the answer got."""
+
+    __slots__ = ("closed", "exchange", "responders", "send", "started")
+
+    def __init__(self, exchange: Exchange, send: Send, responders: Sequence[Look]) -> None:
+        self.exchange = exchange
+        self.send = send
+        self.responders = responders
+        self.started = False
+        self.closed = False
+
+    # No coroutine of its own: a message costs one call here, not one more await.
+    def __call__(self, message: Message) -> Awaitable[None]:
+        kind = message["type"]
+        if kind in _STARTS:
+            exchange = self._head(message)
+            for respond in self.responders:
+                respond(exchange)
+            self.started = True
+        else:
+            self._note(kind, message)
+        return self.send(message)
+
+    def _head(self, message: Message) -> Exchange:
+        # A copy: a response object may be sent more than once.
+        message["headers"] = headers = list(message.get("headers", ()))
+        exchange = self.exchange
+        exchange.status = message["status"]
+        exchange.response_headers = ResponseHeaders(headers)
+        return exchange
+
+    def _note(self, kind: str, message: Message) -> None:
+        if kind in _ENDS:
+            self.closed = not message.get("more_body", False)
+        elif kind == "websocket.accept":
+            self.started = True
+        elif kind == "websocket.close":
+            self.closed = True
+
+
+class _AsyncSender(_Sender):
+    """The same where an `on_response` is async."""
+
+    __slots__ = ()
+
+    async def __call__(self, message: Message) -> None:
+        kind = message["type"]
+        if kind in _STARTS:
+            exchange = self._head(message)
+            for respond in self.responders:
+                result = respond(exchange)
+                if isawaitable(result):
+                    await result
+            self.started = True
+        else:
+            self._note(kind, message)
+        await self.send(message)
+
+
+def _on_request(interceptor: Interceptor) -> Look | None:
+    overridden = type(interceptor).on_request is not Interceptor.on_request
+    return interceptor.on_request if overridden else None
+
+
+def _responders(interceptors: Sequence[Interceptor]) -> tuple[Look, ...]:
+    return tuple(
+        interceptor.on_response
+        for interceptor in reversed(interceptors)
+        if type(interceptor).on_response is not Interceptor.on_response
+    )
+
+
+def _guarded(respond: Look) -> Look:
+    """The same, but logging what it raises: one that fails may not take the error answer away."""
+    if iscoroutinefunction(respond):
+
+        async def guarded_async(exchange: Exchange) -> None:
+            with _logging_failures(respond):
+                await respond(exchange)
+
+        return guarded_async
+
+    def guarded(exchange: Exchange) -> None:
+        with _logging_failures(respond):
+            respond(exchange)
+
+    return guarded
+
+
+@contextmanager
+def _logging_failures(respond: Look) -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        logger.exception("on_response failed on an error answer", extra={"interceptor": repr(respond)})
+
+
+async def _answer(answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 1008, "reason": ""})
+        return
+    await answer(scope, receive, send)

@@ -1,0 +1,181 @@
+"""start and stop: plugins' lifespans in order, each in a task of its own, and their supervised tasks."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from powerstrip.contract.errors import StartError, StopError
+from powerstrip.contract.services import Services
+from powerstrip.contract.tasks import BackgroundTask
+from powerstrip.host.logs import current_owner
+from powerstrip.host.services import ServiceRegistry
+
+logger = logging.getLogger(__name__)
+
+_FIRST_RESTART_DELAY = 1.0
+_LAST_RESTART_DELAY = 60.0
+
+Lifespan = Callable[[Services], AbstractAsyncContextManager[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds that one plugin may take to start and to stop."""
+
+    start: float
+    stop: float
+
+
+@dataclass(frozen=True, slots=True)
+class Startable:
+    """One plugin as the lifecycle sees it: its lifespan, if it has one, and its background tasks."""
+
+    plugin: str
+    lifespan: Lifespan | None
+    tasks: Sequence[BackgroundTask] = ()
+
+
+class Lifecycle:
+    """The started plugins of one generation.
+
+    Whatever happens, exactly the plugins that have started are stopped, in reverse, once.
+    """
+
+    def __init__(self, services: ServiceRegistry, limits: Limits) -> None:
+        self._services = services
+        self._limits = limits
+        self._running: list[_RunningPlugin] = []
+
+    async def start(self, startable: Startable) -> None:
+        """Start one plugin. Raises StartError when it fails or takes too long; it is cleaned up by then."""
+        running = _RunningPlugin(startable, self._services, self._limits)
+        await running.start()
+        self._running.append(running)
+        logger.debug("plugin started", extra={"plugin": startable.plugin})
+
+    async def stop(self) -> list[StopError]:
+        """Stop what has started, in reverse; returns what went wrong, which is also logged."""
+        errors: list[StopError] = []
+        while self._running:
+            error = await self._running.pop().stop()
+            if error is not None:
+                logger.error("plugin failed to stop", exc_info=error, extra={"plugin": error.plugin})
+                errors.append(error)
+        return errors
+
+
+class _RunningPlugin:
+    """Enters and leaves one lifespan in one task, as structured concurrency wants it."""
+
+    def __init__(self, startable: Startable, services: ServiceRegistry, limits: Limits) -> None:
+        self._plugin = startable.plugin
+        self._lifespan = startable.lifespan or _no_lifespan
+        self._background = startable.tasks
+        self._services = services
+        self._limits = limits
+        self._stopping = asyncio.Event()
+        self._ready: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._supervised: list[asyncio.Task[None]] = []
+        self._task = asyncio.create_task(self._run(), name=f"powerstrip:{self._plugin}")
+
+    async def start(self) -> None:
+        try:
+            done, _ = await asyncio.wait([self._ready], timeout=self._limits.start)
+        except asyncio.CancelledError:
+            await self._abandon()
+            raise
+        if not done:
+            await self._abandon()
+            raise StartError(self._plugin, "start", f"took longer than {self._limits.start:g} s")
+        error = self._ready.exception()
+        if error is not None:
+            raise StartError(self._plugin, "start", f"{type(error).__name__}: {error}") from error
+        self._services.provide(self._plugin, self._ready.result())
+        self._task.add_done_callback(self._notice_early_end)
+        for task in self._background:
+            name = f"powerstrip:{self._plugin}:{task.name}"
+            self._supervised.append(asyncio.create_task(_supervise(self._plugin, task, self._services), name=name))
+
+    async def stop(self) -> StopError | None:
+        for task in self._supervised:
+            task.cancel()
+        hanging = await self._finish(self._supervised)
+        self._services.withdraw(self._plugin)
+        self._stopping.set()
+        hanging += await self._finish([self._task])
+        if hanging:
+            names = ", ".join(sorted(task.get_name() for task in hanging))
+            return StopError(self._plugin, "stop", f"took longer than {self._limits.stop:g} s: {names}")
+        error = None if self._task.cancelled() else self._task.exception()
+        if error is None:
+            return None
+        stop_error = StopError(self._plugin, "stop", f"{type(error).__name__}: {error}")
+        stop_error.__cause__ = error
+        return stop_error
+
+    async def _run(self) -> None:
+        current_owner.set(self._plugin)
+        try:
+            async with self._lifespan(self._services) as provided:
+                if not self._ready.done():
+                    self._ready.set_result(provided)
+                await self._stopping.wait()
+        except BaseException as error:
+            if self._ready.done():
+                raise
+            self._ready.set_exception(_startup_failure(error))
+
+    async def _abandon(self) -> None:
+        self._task.cancel()
+        if await self._finish([self._task]):
+            logger.error("plugin ignores its cancellation and is left behind", extra={"plugin": self._plugin})
+        if self._ready.done():
+            self._ready.exception()  # seen: the caller raises its own error
+
+    async def _finish(self, tasks: Sequence[asyncio.Task[None]]) -> list[asyncio.Task[None]]:
+        """Wait for tasks for as long as a stop may take; those still running are cancelled and returned."""
+        if not tasks:
+            return []
+        _, hanging = await asyncio.wait(tasks, timeout=self._limits.stop)
+        for task in hanging:
+            task.cancel()
+        return list(hanging)
+
+    def _notice_early_end(self, task: "asyncio.Task[None]") -> None:
+        if not self._stopping.is_set():
+            error = None if task.cancelled() else task.exception()
+            logger.error("plugin ended while it was serving", exc_info=error, extra={"plugin": self._plugin})
+
+
+def _startup_failure(error: BaseException) -> BaseException:
+    # A future can't hold StopIteration, and a cancellation from inside the plugin is the plugin's failure.
+    if isinstance(error, asyncio.CancelledError | StopIteration):
+        return RuntimeError(f"its lifespan ended with {type(error).__name__}")
+    return error
+
+
+@asynccontextmanager
+async def _no_lifespan(_services: Services) -> AsyncIterator[None]:
+    yield None
+
+
+async def _supervise(plugin: str, task: BackgroundTask, services: Services) -> None:
+    current_owner.set(plugin)
+    loop = asyncio.get_running_loop()
+    delay = _FIRST_RESTART_DELAY
+    while True:
+        started = loop.time()
+        try:
+            await task.run(services)
+        except Exception:
+            if loop.time() - started > _LAST_RESTART_DELAY:
+                delay = _FIRST_RESTART_DELAY
+            where = {"plugin": plugin, "task": task.name, "restart_in": delay}
+            logger.exception("background task crashed", extra=where)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, _LAST_RESTART_DELAY)
+        else:
+            return

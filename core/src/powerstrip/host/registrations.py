@@ -1,0 +1,190 @@
+"""build, first half: ask every plugin once for what it brings, and remember whose it is."""
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import pluggy
+
+from powerstrip.contract.errors import BuildError
+from powerstrip.contract.exports import ExportSource
+from powerstrip.contract.findings import Finding
+from powerstrip.contract.health import HealthCheck
+from powerstrip.contract.hooks import PROJECT, HookCalls, Hooks
+from powerstrip.contract.interceptors import Interceptor, Middleware
+from powerstrip.contract.plugin import AnyPlugin
+from powerstrip.contract.problems import ProblemHandler
+from powerstrip.contract.routes import Routes
+from powerstrip.contract.tasks import BackgroundTask
+from powerstrip.host.composition import Composition, Member
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Owned(Generic[T]):
+    """A registered thing and the plugin it belongs to."""
+
+    plugin: str
+    value: T
+
+    @cached_property
+    def source(self) -> str:
+        """The file and line of the thing's class or function, for findings."""
+        return source_of(self.value)
+
+
+def _new_manager() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(Hooks)
+    return manager
+
+
+@dataclass
+class Registrations(HookCalls):
+    """Everything the plugins of one composition brought, in composition order."""
+
+    routes: list[Owned[Routes]] = field(default_factory=list)
+    interceptors: list[Owned[Interceptor]] = field(default_factory=list)
+    middleware: list[Owned[Middleware]] = field(default_factory=list)
+    problem_handlers: list[Owned[ProblemHandler]] = field(default_factory=list)
+    health_checks: list[Owned[HealthCheck]] = field(default_factory=list)
+    exports: list[Owned[ExportSource]] = field(default_factory=list)
+    tasks: list[Owned[BackgroundTask]] = field(default_factory=list)
+    openapi: list[Owned[Callable[..., None]]] = field(default_factory=list)
+    manager: pluggy.PluginManager = field(default_factory=_new_manager)
+    unavailable: frozenset[str] = frozenset()
+
+    def without(self, unavailable: frozenset[str]) -> "Registrations":
+        """The same without what belongs to some plugins; their routes stay, to answer 503."""
+        kept = Registrations(routes=self.routes, manager=self.manager, unavailable=unavailable)
+        for kind in fields(self):
+            if kind.name not in ("routes", "manager", "unavailable"):
+                owned = [entry for entry in getattr(self, kind.name) if entry.plugin not in unavailable]
+                setattr(kept, kind.name, owned)
+        return kept
+
+    def call_each(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
+        for impl in getattr(self.manager.hook, hook).get_hookimpls():
+            if impl.plugin_name not in self.unavailable:
+                yield impl.plugin_name, impl.function(**{name: arguments[name] for name in impl.argnames})
+
+
+_KINDS: tuple[tuple[str, str, type], ...] = (
+    ("register_routes", "routes", Routes),
+    ("register_interceptors", "interceptors", Interceptor),
+    ("register_middleware", "middleware", Middleware),
+    ("register_problem_handlers", "problem_handlers", ProblemHandler),
+    ("register_health_checks", "health_checks", HealthCheck),
+    ("register_exports", "exports", ExportSource),
+    ("register_tasks", "tasks", BackgroundTask),
+)
+
+
+def collect(composition: Composition) -> tuple[Composition, Registrations]:
+    """Call the `register_…` hooks of every member, once.
+
+    Returns the composition again, without the members that failed and may be skipped. Raises
+    BuildError with all findings of the others.
+    """
+    registrations = Registrations()
+    findings: list[Finding] = []
+    skipped = [entry.member for entry in composition.skipped.values() if entry.member]
+    for member in [*composition.members, *skipped]:
+        failure = _enlist(registrations.manager, member)
+        if failure is None:
+            failure = _collect_from(registrations, member)
+        if failure is None or member.name in composition.skipped:
+            continue
+        if member.section.on_failure == "skip":
+            composition = composition.skip(member.name, failure.message, [failure])
+        else:
+            findings.append(_placed(composition, failure))
+    findings += [_placed(composition, finding) for finding in _unknown_hooks(registrations.manager)]
+    if findings:
+        raise BuildError(findings)
+    return composition, registrations
+
+
+def source_of(thing: Any) -> str:
+    """Where something was written: `file.py:12`, with the package's part of the path only."""
+    thing = inspect.unwrap(thing) if callable(thing) else type(thing)
+    code = getattr(thing, "__code__", None)
+    if code is not None:
+        return f"{_short(code.co_filename)}:{code.co_firstlineno}"
+    return f"{getattr(thing, '__module__', '?')}.{getattr(thing, '__qualname__', thing)}"
+
+
+def _short(filename: str) -> str:
+    parts = Path(filename).parts
+    for marker in ("site-packages", "src"):
+        if marker in parts:
+            return str(Path(*parts[len(parts) - parts[::-1].index(marker) :]))
+    return str(Path(*parts[-2:]))
+
+
+def _enlist(manager: pluggy.PluginManager, member: Member) -> Finding | None:
+    try:
+        manager.register(member.plugin, name=member.name)
+        for specs in _results(manager, member, "register_hookspecs"):
+            manager.add_hookspecs(specs)
+    except Exception as error:  # noqa: BLE001 - whatever a plugin's class does here becomes its finding
+        return _failure(member.name, "plugin.bad-hook", f"can't be registered: {error}")
+    return None
+
+
+def _collect_from(registrations: Registrations, member: Member) -> Finding | None:
+    for hook, kind, wanted in _KINDS:
+        try:
+            values = _results(registrations.manager, member, hook)
+        except Exception as error:  # noqa: BLE001 - whatever a plugin's hook raises becomes its finding
+            return _failure(member.name, "plugin.hook-failed", f"failed in {hook}: {type(error).__name__}: {error}")
+        strangers = [value for value in values if not isinstance(value, wanted)]
+        if strangers:
+            message = f"returned {strangers[0]!r} from {hook}, which takes {wanted.__name__} objects"
+            return _failure(member.name, "plugin.bad-registration", message)
+        getattr(registrations, kind).extend(Owned(member.name, value) for value in values)
+    customise = implementation(registrations.manager, member.plugin, "customise_openapi")
+    if customise is not None:
+        registrations.openapi.append(Owned(member.name, customise))
+    return None
+
+
+def implementation(manager: pluggy.PluginManager, plugin: AnyPlugin, hook: str) -> Callable[..., Any] | None:
+    """The plugin's own implementation of a hook, or None."""
+    if manager.parse_hookimpl_opts(plugin, hook) is None:
+        return None
+    found: Callable[..., Any] = getattr(plugin, hook)
+    return found
+
+
+def _results(manager: pluggy.PluginManager, member: Member, hook: str) -> list[Any]:
+    function = implementation(manager, member.plugin, hook)
+    return list(function() or ()) if function else []
+
+
+def _unknown_hooks(manager: pluggy.PluginManager) -> Iterator[Finding]:
+    known = [name for name in vars(Hooks) if not name.startswith("_")]
+    for name, caller in sorted(vars(manager.hook).items()):
+        if caller.spec is None:
+            for impl in caller.get_hookimpls():
+                close = difflib.get_close_matches(name, known, n=1)
+                yield Finding(
+                    code="plugin.unknown-hook",
+                    message=f"plugin '{impl.plugin_name}' implements '{name}', which is no hook",
+                    hint=f"did you mean '{close[0]}'?" if close else None,
+                    plugin=impl.plugin_name,
+                )
+
+
+def _failure(plugin: str, code: str, message: str) -> Finding:
+    return Finding(code=code, message=f"plugin '{plugin}' {message}", plugin=plugin)
+
+
+def _placed(composition: Composition, finding: Finding) -> Finding:
+    path = ("plugins", finding.plugin or "")
+    return composition.config.finding(path, finding.code, finding.message, hint=finding.hint, plugin=finding.plugin)

@@ -1,0 +1,179 @@
+"""build: plugins' routers become flat routes, each with its whole path and its owner."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from fastapi.datastructures import Default
+from fastapi.routing import APIRoute, APIWebSocketRoute, RouteContext, iter_route_contexts
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from powerstrip.contract.problems import PluginUnavailable
+from powerstrip.contract.routes import Access, Routes
+from powerstrip.host.registrations import Owned, source_of
+
+HOST = "powerstrip"
+WEBSOCKET = "WEBSOCKET"
+
+_STRICTNESS = {"public": 0, "optional": 1, "identity": 2, "role": 3, "permission": 3}
+
+
+@dataclass(frozen=True)
+class OwnedRoute:
+    """A flat route, the plugin that owns it, and the ASGI application that answers it."""
+
+    plugin: str
+    route: BaseRoute
+    app: ASGIApp
+    methods: frozenset[str] | None = field(default=None)
+
+    @property
+    def path(self) -> str:
+        """The whole path template, as in `scope["route"].path`."""
+        return str(getattr(self.route, "path", ""))
+
+    @property
+    def name(self) -> str:
+        return str(getattr(self.route, "name", ""))
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return tuple(str(tag) for tag in getattr(self.route, "tags", ()))
+
+    @property
+    def endpoint(self) -> Any:
+        return getattr(self.route, "endpoint", None) or getattr(self.route, "app", None)
+
+    @cached_property
+    def source(self) -> str:
+        """The file and line of the endpoint."""
+        return source_of(self.endpoint)
+
+    @cached_property
+    def access(self) -> Access | None:
+        """Who may call it, or None when it does not say."""
+        if self.plugin == HOST:
+            return Access("public")
+        found = list(_declared_access(getattr(self.route, "dependant", None)))
+        return max(found, key=lambda access: _STRICTNESS[access.kind], default=None)
+
+
+class RouteFlattener:
+    """Makes the flat routes of one application.
+
+    FastAPI keeps included routers as a tree, matches it level by level and builds it on the first
+    request; one flat list, built here, is what the index needs and what `scope["route"].path`,
+    `url_for` and OpenAPI then agree on.
+    """
+
+    def __init__(self, api_prefix: str, overrides_provider: Any) -> None:
+        self._api_prefix = api_prefix
+        self._overrides_provider = overrides_provider
+        self._operation_ids: set[str] = set()
+
+    def flatten(self, entry: Owned[Routes], prefix: str, label: str) -> Iterator[OwnedRoute]:
+        """The routes of one router; `prefix` is the operator's, `label` what OpenAPI calls the plugin."""
+        version = entry.value.version
+        base = f"{self._api_prefix}/{version}{prefix}" if version is not None else prefix
+        for context in iter_route_contexts(entry.value.router.routes):
+            route = context.route if context.original_route is context.route else context.original_route
+            flat = self._flat(entry, context, route, base, label)
+            methods = getattr(flat, "methods", None)
+            app = flat.handle if isinstance(flat, Mount) else getattr(flat, "app", flat.handle)
+            yield OwnedRoute(entry.plugin, flat, app, frozenset(methods) if methods else None)
+
+    def _flat(self, entry: Owned[Routes], context: RouteContext, route: BaseRoute, base: str, label: str) -> BaseRoute:
+        path = base + (context.path or "")
+        if isinstance(route, APIRoute):
+            return self._flat_api_route(entry, context, route, path, label)
+        if isinstance(route, APIWebSocketRoute):
+            return type(route)(
+                path,
+                route.endpoint,
+                name=route.name,
+                dependencies=context.dependencies,
+                dependency_overrides_provider=self._overrides_provider,
+            )
+        if isinstance(route, Route):
+            return Route(path, route.endpoint, methods=list(route.methods or ()) or None, name=route.name)
+        if isinstance(route, WebSocketRoute):
+            return WebSocketRoute(path, route.endpoint, name=route.name)
+        if isinstance(route, Mount):
+            return Mount(path, route.app, name=route.name)
+        raise TypeError(f"{type(route).__name__} routes can't be composed: use path operations, WebSockets or mounts")
+
+    def _flat_api_route(
+        self, entry: Owned[Routes], context: RouteContext, route: APIRoute, path: str, label: str
+    ) -> APIRoute:
+        inherited = {name: getattr(context, name) for name in _INHERITED}
+        if context.stream_item_type is not None:  # FastAPI finds it again where no response model is stated
+            inherited["response_model"] = Default(None)
+        tags = list(context.tags) or [entry.plugin]
+        return type(route)(
+            path,
+            route.endpoint,
+            **inherited,
+            tags=tags,
+            methods=context.methods,
+            openapi_extra={"x-plugin": label, **(context.openapi_extra or {})},
+            dependency_overrides_provider=self._overrides_provider,
+            form_limits={**entry.value.router.form_limits, **route.form_limits},
+            generate_unique_id_function=self._operation_id(entry.plugin, entry.value.version),
+        )
+
+    def _operation_id(self, plugin: str, version: str | None) -> Callable[[Any], str]:
+        def unique_id(route: Any) -> str:
+            short = f"{route.tags[0]}-{route.name}"
+            long = f"{short}-{version or 'root'}"
+            longest = f"{plugin}-{long}-{'-'.join(sorted(route.methods))}{route.path_format}"
+            chosen = next((name for name in (short, long) if name not in self._operation_ids), longest)
+            self._operation_ids.add(chosen)
+            return chosen
+
+        return unique_id
+
+
+def unavailable(entry: OwnedRoute) -> OwnedRoute:
+    """The same route, answering 503 because its plugin could not start."""
+
+    async def refuse(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise PluginUnavailable(headers={"Retry-After": "60"})
+
+    return OwnedRoute(entry.plugin, entry.route, refuse, entry.methods)
+
+
+_INHERITED = (
+    "response_model",
+    "status_code",
+    "dependencies",
+    "summary",
+    "description",
+    "response_description",
+    "responses",
+    "deprecated",
+    "name",
+    "operation_id",
+    "response_model_include",
+    "response_model_exclude",
+    "response_model_by_alias",
+    "response_model_exclude_unset",
+    "response_model_exclude_defaults",
+    "response_model_exclude_none",
+    "include_in_schema",
+    "response_class",
+    "callbacks",
+    "strict_content_type",
+    "max_body_size",
+)
+
+
+def _declared_access(dependant: Any) -> Iterator[Access]:
+    if dependant is None:
+        return
+    access = getattr(dependant.call, "access", None)
+    if isinstance(access, Access):
+        yield access
+    for inner in dependant.dependencies:
+        yield from _declared_access(inner)
