@@ -52,7 +52,7 @@ clean: ## Remove .venv and everything that tools leave behind
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Powerstrip needs Python 3.11 or newer, and $(PYTHON) is older or missing. Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 # One pip command for all of them: they need one another, and no index has them.
 .venv/.installed: constraints.txt $(addsuffix /pyproject.toml,$(DISTRIBUTIONS)) | .venv/bin/python
