@@ -6,14 +6,27 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from powerstrip.host.codes import ConfigCode
+
 ROOT = Path(__file__).parent.parent
 SOURCES = ("core/src/powerstrip/host", "core/src/powerstrip/cli")
 CODE = re.compile(r"[a-z]+\.[a-z]+(-[a-z0-9]+)*")
-GROUPS = ("config", "plugin", "route", "interceptor", "middleware", "openapi")
+# A finding is made by `Finding` itself, or by a function named after it.
+MAKERS = ("finding", "failure")
 INTRODUCTION = """# Findings
 
-A finding says where something is wrong with a config, what is wrong, and what to do. Its code is stable. `…` stands for
-what was found. An error refuses the config; a warning only fails `powerstrip check --strict`."""
+A finding says where something is wrong, what is wrong, and what to do. Its code is stable. An error refuses the config;
+a warning only fails `powerstrip check --strict`."""
+IN_THE_CONFIG = """## In the config
+
+| code | means |
+|---|---|"""
+AMONG_PLUGINS = """## Among the plugins
+
+`…` stands for what was found.
+
+| code | says | advises |
+|---|---|---|"""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Texts = dict[str, ast.expr]
@@ -25,10 +38,11 @@ def page() -> str:
         for path in sorted((ROOT / source).rglob("*.py")):
             for code, message, hint in _findings(ast.parse(path.read_text(encoding="utf-8"))):
                 found[code].add((message, hint))
-    lines = [INTRODUCTION, "", "| code | says | advises |", "|---|---|---|"]
-    for code in sorted(found, key=lambda code: (GROUPS.index(code.partition(".")[0]), code)):
-        for message, hint in sorted(found[code]):
-            lines.append(f"| `{code}` | {_cell(message)} | {_cell(hint)} |")
+    lines = [INTRODUCTION, "", IN_THE_CONFIG]
+    lines += [f"| `{code}` | {_cell(code.explanation)} |" for code in sorted(ConfigCode)]
+    lines += ["", AMONG_PLUGINS]
+    for code in sorted(found):
+        lines += [f"| `{code}` | {_cell(message)} | {_cell(hint)} |" for message, hint in sorted(found[code])]
     return "\n".join([*lines, ""])
 
 
@@ -52,6 +66,8 @@ def _assigned_before(call: ast.Call, function: Function) -> Texts:
 
 def _stated(call: ast.Call) -> tuple[str, ast.expr | None, ast.expr | None] | None:
     """The code of a call, and the expressions of its message and hint, whether by position or by name."""
+    if not ast.unparse(call.func).lower().endswith(MAKERS):
+        return None
     named = {keyword.arg: keyword.value for keyword in call.keywords}
     if code := _code(named.get("code")):
         return code, named.get("message"), named.get("hint")
@@ -64,7 +80,7 @@ def _stated(call: ast.Call) -> tuple[str, ast.expr | None, ast.expr | None] | No
 
 def _code(node: ast.expr | None) -> str | None:
     text = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
-    return text if CODE.fullmatch(text) and text.partition(".")[0] in GROUPS else None
+    return text if CODE.fullmatch(text) else None
 
 
 def _text(node: ast.expr | None, texts: Texts) -> str:
