@@ -1,0 +1,1 @@
+"""What sees bodies: pure ASGI classes."""

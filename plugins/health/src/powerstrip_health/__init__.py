@@ -1,0 +1,3 @@
+"""Health and readiness endpoints."""
+
+__version__ = "0.1.0"
