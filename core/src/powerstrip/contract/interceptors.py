@@ -87,10 +87,13 @@ class ResponseHeaders(MutableMapping[str, str]):
 
     def add_vary(self, name: str) -> None:
         """Say that the response depends on the request's header `name` (RFC 9110, 12.5.5)."""
-        listed = self.get("vary", "")
-        names = [part.strip().lower() for part in listed.split(",")]
-        if "*" not in names and name.lower() not in names:
-            self["vary"] = f"{listed}, {name}" if listed else name
+        listed = [value for key, value in self.raw if key == b"vary"]
+        if listed:
+            names = {part.strip() for part in b",".join(listed).decode("latin-1").lower().split(",")}
+            if names & {"*", name.lower()}:
+                return
+        # Another line rather than a longer one: lines of one name are one list (RFC 9110, 5.3).
+        self.append("vary", name)
 
     def __delitem__(self, name: str) -> None:
         wanted = name.lower().encode("latin-1")

@@ -35,7 +35,8 @@ class HostRules:
 
     def allow(self, host: bytes) -> bool:
         """Whether a `Host` header names this server."""
-        if host in self._usual:
+        usual, _, port = host.partition(b":")
+        if usual in self._usual and (not port or (port.isdigit() and len(port) < 6)):
             return True
         parts = split_host(host.decode("latin-1"))
         if parts is None:
