@@ -88,9 +88,9 @@ def _server_config(application: Any, settings: ServerSettings, **options: Any) -
         max_header_size=settings.max_header_size,
         backlog=settings.backlog,
         limit_concurrency=settings.limit_concurrency,
-        timeout_keep_alive=round(settings.keep_alive),
-        timeout_graceful_shutdown=round(settings.drain_timeout),
-        timeout_worker_healthcheck=round(settings.start_timeout),
+        timeout_keep_alive=settings.keep_alive,
+        timeout_graceful_shutdown=settings.drain_timeout,
+        timeout_worker_healthcheck=settings.start_timeout,
         log_config=None,  # logging is ours
         access_log=False,  # the tracing plugin writes a better one
         proxy_headers=False,  # the edge plugin knows which proxies to trust
@@ -113,7 +113,7 @@ def _ending_normally() -> Iterator[None]:
 
 @contextmanager
 def _drain_on_signals(supervisor: Supervisor) -> Iterator[None]:
-    """A first signal turns readiness red and, `server.drain_delay` later, stops the server; a second stops it at once."""
+    """A first signal turns readiness red and stops the server `server.drain_delay` later; a second stops it at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,0 +1,5 @@
+"""`python -m powerstrip` is `powerstrip`."""
+
+from powerstrip.cli.main import main
+
+main()

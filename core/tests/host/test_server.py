@@ -1,0 +1,241 @@
+"""What the served process does with signals, slow clients and failing starts."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+SLOW = """
+    import asyncio
+    from contextlib import asynccontextmanager
+    from pathlib import Path
+    import os
+
+    from fastapi import APIRouter, Request
+    from powerstrip import HealthCheck, HostStatus, Plugin, PluginSettings, Routes, hookimpl, service
+    from fastapi import Depends
+    from typing import Annotated
+
+    router = APIRouter()
+
+    @router.get("/slow")
+    async def slow(seconds: float = 1.0) -> int:
+        Path("in-flight").touch()
+        await asyncio.sleep(seconds)
+        return os.getpid()
+
+    @router.get("/step")
+    async def step(status: Annotated[HostStatus, Depends(service(HostStatus))]) -> str:
+        return status.step
+
+    @router.post("/body")
+    async def body(request: Request) -> int:
+        return len(await request.body())
+
+    class Settings(PluginSettings):
+        fail: bool = False
+
+    class Slow(Plugin[Settings]):
+        @hookimpl
+        def register_routes(self):
+            return [Routes(router, version=None)]
+
+        @hookimpl
+        @asynccontextmanager
+        async def lifespan(self, services):
+            if self.settings.fail:
+                raise RuntimeError("no disk")
+            yield
+            Path("stopped").touch()
+"""
+
+
+class Served:
+    """A `powerstrip serve` process in a folder of its own."""
+
+    def __init__(self, folder: Path, config: str, write_distribution) -> None:
+        self.folder = folder
+        write_distribution(folder / "lib", "powerstrip-slow", {"slow_plugin": SLOW}, {"slow": "slow_plugin:Slow"})
+        (folder / "config.yaml").write_text(config)
+        self.log = folder / "log"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "powerstrip", "serve", "--config", "config.yaml"],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(folder / "lib")},
+            stdout=subprocess.DEVNULL,
+            stderr=self.log.open("wb"),
+            start_new_session=True,
+        )
+
+    def url(self) -> str:
+        """Waits until it listens, and says where."""
+        found = self.until(lambda: re.search(r"running on (http://[\d.:]+)", self.log.read_text()))
+        return found[1]
+
+    def until(self, condition, seconds: float = 20.0):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if found := condition():
+                return found
+            time.sleep(0.02)
+        raise AssertionError(f"not within {seconds} s; the log says:\n{self.log.read_text()}")
+
+    def exists(self, name: str) -> bool:
+        return (self.folder / name).exists()
+
+
+@pytest.fixture
+def serve(tmp_path: Path, write_distribution) -> Iterator[object]:
+    started: list[Served] = []
+
+    def do(config: str) -> Served:
+        served = Served(tmp_path, config, write_distribution)
+        started.append(served)
+        return served
+
+    yield do
+    for served in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(served.process.pid, signal.SIGKILL)
+        served.process.wait()
+
+
+CONFIG = "server: {port: 0, drain_timeout: 5, header_timeout: 0.5, max_header_size: 2048}\nlogging: {format: json}\n"
+ON = CONFIG + "plugins: {slow: on}\n"
+
+
+def in_background(url: str) -> tuple[threading.Thread, list[object]]:
+    answers: list[object] = []
+
+    def get() -> None:
+        try:
+            answers.append(httpx2.get(url, timeout=30))
+        except httpx2.HTTPError as error:
+            answers.append(error)
+
+    thread = threading.Thread(target=get)
+    thread.start()
+    return thread, answers
+
+
+def test_sigterm_turns_readiness_red_finishes_what_is_in_flight_and_exits_0(serve):
+    served = serve(ON.replace("drain_timeout", "drain_delay: 0.6, drain_timeout"))
+    url = served.url()
+    thread, answers = in_background(f"{url}/slow?seconds=1.5")
+    served.until(lambda: served.exists("in-flight"))
+
+    served.process.send_signal(signal.SIGTERM)
+
+    assert served.until(lambda: httpx2.get(f"{url}/step").json() == "draining")
+    thread.join()
+    assert answers[0].status_code == 200
+    assert served.process.wait(10) == 0
+    assert served.exists("stopped")
+
+
+def test_a_second_sigterm_stops_at_once(serve):
+    served = serve(ON.replace("drain_timeout: 5", "drain_timeout: 60"))
+    thread, _ = in_background(f"{served.url()}/slow?seconds=60")
+    served.until(lambda: served.exists("in-flight"))
+
+    served.process.send_signal(signal.SIGTERM)
+    served.until(lambda: "Shutting down" in served.log.read_text())
+    served.process.send_signal(signal.SIGTERM)
+
+    assert served.process.wait(10) is not None
+    thread.join()
+
+
+def test_draining_is_bounded(serve):
+    served = serve(ON.replace("drain_timeout: 5", "drain_timeout: 0.3"))
+    thread, _ = in_background(f"{served.url()}/slow?seconds=60")
+    served.until(lambda: served.exists("in-flight"))
+
+    served.process.send_signal(signal.SIGTERM)
+
+    assert served.process.wait(10) == 0
+    assert served.exists("stopped")
+    thread.join()
+
+
+def test_a_plugin_that_fails_to_start_is_named_and_the_process_exits_1(serve):
+    served = serve(CONFIG + "plugins: {slow: {fail: true}}\n")
+
+    assert served.process.wait(20) == 1
+    assert "plugin 'slow' failed at start: RuntimeError: no disk" in served.log.read_text()
+    assert "Traceback" not in served.log.read_text()
+
+
+def test_several_workers_answer_and_stop_together(serve):
+    served = serve(ON.replace("port: 0", "port: 0, workers: 2"))
+    url = served.url()
+
+    def both() -> bool:
+        threads = [in_background(f"{url}/slow?seconds=0.3") for _ in range(8)]
+        for thread, _ in threads:
+            thread.join()
+        return len({answer.json() for _, answers in threads for answer in answers}) == 2
+
+    served.until(both)
+    served.process.send_signal(signal.SIGTERM)
+
+    assert served.process.wait(15) == 0
+
+
+def test_workers_that_fail_to_start_make_the_process_exit_1(serve):
+    served = serve(CONFIG.replace("port: 0", "port: 0, workers: 2") + "plugins: {slow: {fail: true}}\n")
+
+    assert served.process.wait(30) == 1
+    assert "plugin 'slow' failed at start: RuntimeError: no disk" in served.log.read_text()
+
+
+def connect(url: str) -> socket.socket:
+    host, port = url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=15)
+
+
+def read_all(connection: socket.socket) -> bytes:
+    received = b""
+    with contextlib.suppress(ConnectionResetError):
+        while data := connection.recv(65536):
+            received += data
+    return received
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /st", b"GET /step HTTP/1.1\r\nHost: x\r\nX-Slow: "])
+def test_a_client_that_does_not_finish_its_head_in_time_is_refused(serve, sent):
+    with connect(serve(ON).url()) as connection:
+        connection.sendall(sent)
+
+        assert read_all(connection).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_second_request_on_a_connection_has_the_same_time(serve):
+    with connect(serve(ON).url()) as connection:
+        connection.sendall(b"GET /step HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.sendall(b"GET /step HTTP/1.1\r\nHo")
+
+        received = read_all(connection)
+
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert b"HTTP/1.1 408 " in received
+
+
+@pytest.mark.parametrize(
+    "head", [b"GET /" + b"a" * 4096 + b" HTTP/1.1\r\n", b"GET / HTTP/1.1\r\n" + b"X-Long: 12345678\r\n" * 400]
+)
+def test_a_head_that_is_too_large_is_refused(serve, head):
+    with connect(serve(ON).url()) as connection:
+        connection.sendall(head + b"Host: x\r\n\r\n")
+
+        assert read_all(connection).startswith(b"HTTP/1.1 431 ")
