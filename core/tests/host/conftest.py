@@ -8,10 +8,10 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+from powerstrip.host.config import load_config
 from starlette.testclient import TestClient
 
 from powerstrip.host.composition import Composition, compose
-from powerstrip.host.config import load_config
 from powerstrip.host.discovery import Discovery, InstalledPlugin
 from powerstrip.host.generation import Generation
 
@@ -25,7 +25,9 @@ class InMemory(InstalledPlugin):
     """A plugin that is 'installed' by being a class in a test."""
 
     def __init__(self, name: str, plugin_class: Any) -> None:
-        super().__init__(EntryPoint(name, f"{plugin_class.__module__}:{plugin_class.__qualname__}", "powerstrip.plugins"))
+        super().__init__(
+            EntryPoint(name, f"{plugin_class.__module__}:{plugin_class.__qualname__}", "powerstrip.plugins")
+        )
         self._plugin_class = plugin_class
 
     def load(self) -> Any:
@@ -86,6 +88,8 @@ def write_distribution(
         (folder / f"{module}.py").write_text(dedent(source))
     info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nSummary: Made by a test\n")
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nSummary: Made by a test\n"
+    )
     entries = "".join(f"{plugin} = {value}\n" for plugin, value in plugins.items())
     (info / "entry_points.txt").write_text(f"[powerstrip.plugins]\n{entries}")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from powerstrip.host.config import load_config
 
 from powerstrip import CompositionError, Finding, Plugin, PluginSettings
 from powerstrip.host.composition import compose
-from powerstrip.host.config import load_config
 from powerstrip.host.discovery import discover_plugins
 
 
@@ -66,7 +66,11 @@ def test_no_order_of_yaml_or_installation_changes_the_composition(compose_plugin
 
 
 def test_a_cycle_is_told_edge_by_edge(compose_plugins):
-    classes = {"a": plugin(requires=("b",)), "b": plugin(wants=("light",)), "c": plugin(provides=("light",), requires=("a",))}
+    classes = {
+        "a": plugin(requires=("b",)),
+        "b": plugin(wants=("light",)),
+        "c": plugin(provides=("light",), requires=("a",)),
+    }
 
     (finding,) = findings_of(compose_plugins, classes)
 
@@ -173,7 +177,9 @@ def test_what_fails_at_import_is_a_finding_of_that_plugin(tmp_path, monkeypatch,
 
 def test_what_is_off_or_not_listed_is_never_imported(tmp_path, monkeypatch, write_distribution):
     modules = {f"bomb{number}": "raise SystemExit('imported')" for number in range(3)}
-    write_distribution(tmp_path / "lib", "bombs", modules, {f"bomb{number}": f"bomb{number}:Bomb" for number in range(3)})
+    write_distribution(
+        tmp_path / "lib", "bombs", modules, {f"bomb{number}": f"bomb{number}:Bomb" for number in range(3)}
+    )
     monkeypatch.syspath_prepend(tmp_path / "lib")
     config = tmp_path / "config.yaml"
     config.write_text("plugins: {bomb0: off, bomb1: {enabled: false, anything: 1}}\n")
@@ -188,7 +194,8 @@ def test_permutations_of_a_real_chain_give_one_order(compose_plugins):
     classes = {"a": plugin(), "b": plugin(requires=("a",)), "c": plugin(requires=("b",))}
 
     orders = {
-        tuple(names(compose_plugins({name: classes[name] for name in order}))) for order in itertools.permutations("abc")
+        tuple(names(compose_plugins({name: classes[name] for name in order})))
+        for order in itertools.permutations("abc")
     }
 
     assert orders == {("a", "b", "c")}

@@ -158,6 +158,19 @@ def test_an_exception_in_on_request_becomes_a_problem_that_only_the_outer_ones_s
     assert answer.headers.get_list("x-out") == ["outer"]
 
 
+def test_an_interceptor_without_on_request_counts_as_passed(start_plugins):
+    class OnlyOut(Interceptor):
+        def on_response(self, exchange: Exchange) -> None:
+            exchange.response_headers.append("x-out", "only-out")
+
+    class Refuse(Note):
+        def on_request(self, exchange: Exchange) -> None:
+            raise Unauthorized("no")
+
+    with start_plugins({"a": plugin_with(OnlyOut(), Refuse("refusing"), router=things())}) as client:
+        assert client.get("/in").headers.get_list("x-out") == ["only-out"]
+
+
 @pytest.mark.parametrize("path", ["/boom", "/nowhere"])
 def test_errors_pass_every_on_response(start_plugins, path):
     with start_plugins({"a": plugin_with(Note("one"), AsyncNote("two"), router=things())}) as client:

@@ -230,7 +230,9 @@ async def test_services_are_found_by_their_class_and_its_bases(compose_plugins):
         @hookimpl
         @asynccontextmanager
         async def lifespan(self, services):
-            seen.extend([services[Torch], services[Lamp], services[dict], services.get(list), services[HostStatus].step])
+            seen.extend(
+                [services[Torch], services[Lamp], services[dict], services.get(list), services[HostStatus].step]
+            )
             with pytest.raises(ServiceNotFoundError, match=r"no running plugin provides a builtins\.list"):
                 services[list]
             yield

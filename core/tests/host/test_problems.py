@@ -150,7 +150,13 @@ def test_rfc_9457_carries_the_same_facts(client):
 
 @pytest.mark.parametrize(
     ("status", "name"),
-    [(400, "BadRequest"), (401, "Unauthorized"), (404, "NotFound"), (418, "ImATeapot"), (451, "UnavailableForLegalReasons")],
+    [
+        (400, "BadRequest"),
+        (401, "Unauthorized"),
+        (404, "NotFound"),
+        (418, "ImATeapot"),
+        (451, "UnavailableForLegalReasons"),
+    ],
 )
 def test_http_exceptions_get_a_stable_name_and_keep_their_headers(client, status, name):
     answer = client.get(f"/http/{status}")

@@ -9,6 +9,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from powerstrip import BuildError, Plugin, PluginSettings, Routes, hookimpl, public
+from powerstrip.host.application import build_application
 
 
 def plugin_with(*routers: Any) -> type[Plugin[PluginSettings]]:
@@ -161,7 +162,9 @@ def test_nested_routers_keep_their_prefixes_tags_and_dependencies(start_plugins)
 
 def test_versions_prefixes_and_the_root_decide_where_a_router_is_mounted(start_plugins):
     routed = plugin_with(
-        Routes(router_of(one="/x")), Routes(router_of(two="/x"), version="v2"), Routes(router_of(zero="/x"), version=None)
+        Routes(router_of(one="/x")),
+        Routes(router_of(two="/x"), version="v2"),
+        Routes(router_of(zero="/x"), version=None),
     )
     text = "api: {prefix: /rest}\nplugins:\n  a: {prefix: /mine}\n"
 
@@ -239,8 +242,6 @@ def test_one_router_object_serves_two_applications(start_plugins):
     ],
 )
 def test_two_routes_of_one_shape_are_a_finding_with_both_owners_and_lines(compose_plugins, one, two):
-    from powerstrip.host.application import build_application
-
     composition = compose_plugins({"a": plugin_with(router_of(first=one)), "b": plugin_with(router_of(second=two))})
 
     with pytest.raises(BuildError) as caught:
@@ -256,8 +257,6 @@ def test_two_routes_of_one_shape_are_a_finding_with_both_owners_and_lines(compos
 
 
 def test_a_route_that_takes_a_path_of_another_plugin_is_a_warning(compose_plugins):
-    from powerstrip.host.application import build_application
-
     composition = compose_plugins(
         {"a": plugin_with(router_of(export="/users/export")), "b": plugin_with(router_of(one="/users/{name}"))}
     )

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.base import BaseHTTPMiddleware
 
 from powerstrip.contract.errors import BuildError
@@ -50,9 +52,16 @@ def build_application(composition: Composition) -> FastAPI:
         description=config.app.description,
         openapi_url=None,  # the pages are ours: FastAPI's load their assets from a foreign host
         redirect_slashes=False,
+        telemetry=_telemetry(),
     )
     assemble(app, composition, registrations)
     return app
+
+
+def _telemetry() -> TelemetryConfig:
+    # FastAPI asks three OpenTelemetry providers on each request whether somebody listens; without the SDK nobody can.
+    listens = find_spec("opentelemetry.sdk") is not None
+    return {"tracing": listens, "metrics": listens, "logs": listens}
 
 
 def assemble(app: FastAPI, composition: Composition, registrations: Registrations) -> Assembly:

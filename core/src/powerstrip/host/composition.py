@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from pydantic import ValidationError
 
 from powerstrip.contract.errors import CompositionError, ConfigError
 from powerstrip.contract.findings import Finding
@@ -283,4 +284,6 @@ def _brief(error: Exception) -> str:
     """The error in one line with the line of code it came from, no traceback and no local values."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {error}{where}"
+    # pydantic's text repeats the rejected values, which may be secrets
+    text = f"{error.error_count()} invalid values" if isinstance(error, ValidationError) else str(error)
+    return f"{type(error).__name__}: {text}{where}"

@@ -54,8 +54,9 @@ class InterceptorLayer:
     def __init__(self, app: ASGIApp, interceptors: Sequence[Interceptor], problems: Problems) -> None:
         self._app = app
         self._problems = problems
-        looks = [(index, look) for index, look in enumerate(map(_on_request, interceptors)) if look is not None]
-        self._looks = tuple((look, iscoroutinefunction(look), index) for index, look in looks)
+        looks = [(outside, look) for outside, look in enumerate(map(_on_request, interceptors)) if look is not None]
+        # each on_request, whether it is async, and how many interceptors are outside it
+        self._looks = tuple((look, iscoroutinefunction(look), outside) for outside, look in looks)
         # responders[n]: the on_response of the first n interceptors, innermost first
         self._responders = tuple(_responders(interceptors[:count]) for count in range(len(interceptors) + 1))
         self._sender = _AsyncSender if any(map(iscoroutinefunction, self._responders[-1])) else _Sender
@@ -67,21 +68,25 @@ class InterceptorLayer:
         if "state" not in scope:
             scope["state"] = {}
         exchange = Exchange(scope)
-        sender = self._sender(exchange, send, self._responders[0])
+        sender = self._sender(exchange, send)
         token = current_scope.set(scope)
+        returned = 0
         try:
-            for look, is_async, index in self._looks:
+            for look, is_async, outside in self._looks:
+                returned = outside
                 answer = look(exchange)
                 if is_async:
                     answer = await answer
                 if answer is not None:
-                    sender.responders = self._responders[index + 1]
+                    returned = outside + 1
+                    sender.responders = self._responders[returned]
                     await _answer(answer, scope, receive, sender)
                     return
-                sender.responders = self._responders[index + 1]
+            returned = -1
             sender.responders = self._responders[-1]
             await self._app(scope, receive, sender)
         except Exception as error:  # noqa: BLE001 - every exception becomes an answer here, or is raised on
+            sender.responders = self._responders[returned]
             await self._answer_exception(error, scope, receive, sender)
         finally:
             current_scope.reset(token)
@@ -106,10 +111,10 @@ class _Sender:
 
     __slots__ = ("closed", "exchange", "responders", "send", "started")
 
-    def __init__(self, exchange: Exchange, send: Send, responders: Sequence[Look]) -> None:
+    def __init__(self, exchange: Exchange, send: Send) -> None:
         self.exchange = exchange
         self.send = send
-        self.responders = responders
+        self.responders: Sequence[Look] = ()
         self.started = False
         self.closed = False
 
