@@ -219,9 +219,13 @@ def test_a_failure_half_way_breaks_the_connection_instead_of_ending_the_answer(c
 
 
 def test_a_websocket_handshake_passes_on_request(start_plugins):
-    with start_plugins({"a": plugin_with(Note("one"), AsyncNote("two"), router=things())}) as client:
-        with client.websocket_connect("/ws") as socket:
-            assert socket.receive_json() == ["one", "two"]
+    layers = (Note("one"), AsyncNote("two"))
+
+    with (
+        start_plugins({"a": plugin_with(*layers, router=things())}) as client,
+        client.websocket_connect("/ws") as socket,
+    ):
+        assert socket.receive_json() == ["one", "two"]
 
 
 def test_a_refused_handshake_is_a_real_http_answer_with_headers(start_plugins):
@@ -240,17 +244,23 @@ def test_an_interceptor_may_refuse_a_handshake(start_plugins):
         def on_request(self, exchange: Exchange) -> PlainTextResponse:
             return PlainTextResponse("no", 403)
 
-    with start_plugins({"a": plugin_with(Note("outer"), Refuse("refusing"), router=things())}) as client:
-        with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect("/ws"):
-            raise AssertionError("the handshake was accepted")
+    with (
+        start_plugins({"a": plugin_with(Note("outer"), Refuse("refusing"), router=things())}) as client,
+        pytest.raises(WebSocketDenialResponse) as refused,
+        client.websocket_connect("/ws"),
+    ):
+        raise AssertionError("the handshake was accepted")
 
     assert (refused.value.status_code, refused.value.text) == (403, "no")
 
 
 def test_a_crash_after_the_handshake_closes_with_1011(start_plugins):
-    with start_plugins({"a": plugin_with(router=things())}) as client, client.websocket_connect("/ws?fail=after") as ws:
-        with pytest.raises(WebSocketDisconnect) as closed:
-            ws.receive_json()
+    with (
+        start_plugins({"a": plugin_with(router=things())}) as client,
+        client.websocket_connect("/ws?fail=after") as socket,
+        pytest.raises(WebSocketDisconnect) as closed,
+    ):
+        socket.receive_json()
 
     assert (closed.value.code, closed.value.reason) == (1011, "InternalServerError")
 

@@ -131,11 +131,15 @@ async def test_a_start_that_times_out_by_itself_is_not_called_our_time_limit(com
 
 async def test_a_cancelled_start_stops_exactly_what_had_started(compose_plugins, no_task_leaks):
     steps = Steps()
-    text = ALL_ON.replace("0.2", "30")
-    generation = Generation(1, compose_plugins(chain(steps, start=hang), text))
+    reached = asyncio.Event()
+
+    async def reach_and_hang(services):
+        reached.set()
+        await hang()
+
+    generation = Generation(1, compose_plugins(chain(steps, start=reach_and_hang), ALL_ON.replace("0.2", "30")))
     starting = asyncio.create_task(generation.start())
-    while steps != ["+one"]:
-        await asyncio.sleep(0)
+    await reached.wait()
 
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -132,8 +132,8 @@ def test_the_matched_route_and_its_whole_template_stand_in_the_scope(start_plugi
     router = APIRouter(prefix="/things")
 
     @router.get("/{name}/parts")
-    def parts(request: Request) -> list[str]:
-        return [request.scope["route"].path, str(request.url_for("parts", name="lamp"))]
+    def parts(name: str, request: Request) -> list[str]:
+        return [request.scope["route"].path, str(request.url_for("parts", name=name))]
 
     with start_plugins({"a": plugin_with(router)}) as client:
         template, url = client.get("/api/v1/things/lamp/parts").json()
