@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from powerstrip.contract.interceptors import Exchange, Interceptor, Middleware, ResponseHeaders
+from powerstrip.host.answers import STARTS, AnswerTracker, ProblemLayer, answer_exception
 from powerstrip.host.logs import current_scope
 from powerstrip.host.problems import Problems
 from powerstrip.host.registrations import Owned
@@ -19,10 +20,6 @@ logger = logging.getLogger(__name__)
 Look = Callable[[Exchange], Any]
 Layer = Owned[Interceptor] | Owned[Middleware]
 
-_HTTP_START = "http.response.start"
-_STARTS = frozenset((_HTTP_START, "websocket.http.response.start"))
-_ENDS = frozenset(("http.response.body", "websocket.http.response.body"))
-
 
 def order_layers(interceptors: Sequence[Owned[Interceptor]], middleware: Sequence[Owned[Middleware]]) -> list[Layer]:
     """Outermost first: by stage; inside a stage interceptors before middleware, each in composition order."""
@@ -31,8 +28,14 @@ def order_layers(interceptors: Sequence[Owned[Interceptor]], middleware: Sequenc
 
 
 def stack_layers(app: ASGIApp, layers: Sequence[Layer], problems: Problems) -> ASGIApp:
-    """Wrap the application in its layers. The outermost is always fused, so that every exception becomes a problem."""
+    """Wrap the application in its layers.
+
+    The outermost and the innermost turn exceptions into problems: middleware sees what a route
+    raises as the answer it becomes, and what middleware raises becomes one, too.
+    """
     fused: list[Interceptor] = []
+    if not layers or isinstance(layers[-1].value, Middleware):
+        app = ProblemLayer(app, problems)
     for entry in reversed(layers):
         if isinstance(entry.value, Interceptor):
             fused.insert(0, entry.value)
@@ -86,49 +89,28 @@ class InterceptorLayer:
             sender.responders = self._responders[-1]
             await self._app(scope, receive, sender)
         except Exception as error:  # noqa: BLE001 - every exception becomes an answer here, or is raised on
-            sender.responders = self._responders[returned]
-            await self._answer_exception(error, scope, receive, sender)
+            sender.responders = tuple(map(_guarded, self._responders[returned]))
+            await answer_exception(self._problems, error, scope, receive, sender)
         finally:
             current_scope.reset(token)
 
-    async def _answer_exception(self, error: Exception, scope: Scope, receive: Receive, sender: "_Sender") -> None:
-        problem = self._problems.from_exception(error, scope)
-        if scope["type"] == "websocket":
-            if not sender.closed:
-                await self._problems.refuse_websocket(problem, scope, sender, accepted=sender.started)
-            return
-        if not sender.started:
-            sender.responders = tuple(map(_guarded, sender.responders))
-            await self._problems.response(problem, scope)(scope, receive, sender)
-        elif not sender.closed:
-            # Half an answer is out: raising makes the server break the connection, so that no client
-            # takes it for a whole one.
-            raise error
 
-
-class _Sender:
+class _Sender(AnswerTracker):
     """The layer's `send`: shows the response's head to the interceptors, and knows how far the answer got."""
 
-    __slots__ = ("closed", "exchange", "responders", "send", "started")
+    __slots__ = ("exchange", "responders")
 
     def __init__(self, exchange: Exchange, send: Send) -> None:
+        super().__init__(send)
         self.exchange = exchange
-        self.send = send
         self.responders: Sequence[Look] = ()
-        self.started = False
-        self.closed = False
 
-    # No coroutine of its own: a message costs one call here, not one more await.
     def __call__(self, message: Message) -> Awaitable[None]:
-        kind = message["type"]
-        if kind in _STARTS:
+        if message["type"] in STARTS:
             exchange = self._head(message)
             for respond in self.responders:
                 respond(exchange)
-            self.started = True
-        else:
-            self._note(kind, message)
-        return self.send(message)
+        return super().__call__(message)
 
     def _head(self, message: Message) -> Exchange:
         # A copy: a response object may be sent more than once.
@@ -138,14 +120,6 @@ class _Sender:
         exchange.response_headers = ResponseHeaders(headers)
         return exchange
 
-    def _note(self, kind: str, message: Message) -> None:
-        if kind in _ENDS:
-            self.closed = not message.get("more_body", False)
-        elif kind == "websocket.accept":
-            self.started = True
-        elif kind == "websocket.close":
-            self.closed = True
-
 
 class _AsyncSender(_Sender):
     """The same where an `on_response` is async."""
@@ -153,17 +127,13 @@ class _AsyncSender(_Sender):
     __slots__ = ()
 
     async def __call__(self, message: Message) -> None:
-        kind = message["type"]
-        if kind in _STARTS:
+        if message["type"] in STARTS:
             exchange = self._head(message)
             for respond in self.responders:
                 result = respond(exchange)
                 if isawaitable(result):
                     await result
-            self.started = True
-        else:
-            self._note(kind, message)
-        await self.send(message)
+        await AnswerTracker.__call__(self, message)
 
 
 def _on_request(interceptor: Interceptor) -> Look | None:
