@@ -4,17 +4,18 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from fastapi import FastAPI
 
+from powerstrip.contract.clock import Clock, SystemClock
 from powerstrip.contract.errors import StartError
 from powerstrip.contract.health import HostStatus, HostStep, OwnedCheck
 from powerstrip.host.application import Assembly, assemble, build_application
 from powerstrip.host.composition import Composition, Member, compose
 from powerstrip.host.config import load_config
-from powerstrip.host.discovery import discover_plugins
+from powerstrip.host.discovery import Discovery, discover_plugins
 from powerstrip.host.lifecycle import Lifecycle, Limits, Startable
 from powerstrip.host.registrations import implementation
 from powerstrip.host.services import InProcessEventBus, ServiceRegistry
@@ -36,11 +37,12 @@ class Generation(HostStatus):
     5. `stop()` leaves the lifespans, dependants first. It may be called at any time, also twice.
     """
 
-    def __init__(self, number: int, composition: Composition) -> None:
+    def __init__(self, number: int, composition: Composition, clock: Clock | None = None) -> None:
         self._number = number
+        self._clock = clock or SystemClock()
         self.application: FastAPI = build_application(composition)
         self._step: HostStep = "starting"
-        self._started_at = datetime.now(UTC)
+        self._started_at = self._clock.now()
         server = composition.config.server
         self._limits = Limits(start=server.start_timeout, stop=server.stop_timeout)
         self._lifecycle: Lifecycle | None = None
@@ -88,7 +90,7 @@ class Generation(HostStatus):
     async def start(self) -> None:
         """Start every plugin; raises StartError for the first that fails and may not be skipped."""
         services = ServiceRegistry()
-        services.provide(HOST_SERVICES, (self, InProcessEventBus(), self.assembly.registrations))
+        services.provide(HOST_SERVICES, (self, self._clock, InProcessEventBus(), self.assembly.registrations))
         lifecycle = self._lifecycle = Lifecycle(services, self._limits)
         self._step = "starting"
         try:
@@ -97,7 +99,7 @@ class Generation(HostStatus):
             await self.stop()
             raise
         self.assembly.index.services = services
-        self._started_at = datetime.now(UTC)
+        self._started_at = self._clock.now()
         self._step = "serving"
 
     async def _start_members(self, lifecycle: Lifecycle) -> None:
@@ -153,16 +155,22 @@ class Generation(HostStatus):
         self._step = "stopped"
 
 
-def create_app(*paths: Path | str, overrides: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> FastAPI:
+def create_app(
+    *paths: Path | str,
+    overrides: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+    discovery: Discovery | None = None,
+    clock: Clock | None = None,
+) -> FastAPI:
     """Load, discover, compose and build: a FastAPI application for any ASGI server or test client.
 
     `paths` are config files, later ones win (default: `config/config.yaml`); `overrides` are
-    `KEY=VALUE` as after `--set`; `environ` stands in for the process environment. The plugins start
-    and stop with the application's lifespan. Raises ConfigError, CompositionError or BuildError with
-    every finding.
+    `KEY=VALUE` as after `--set`; `environ` stands in for the process environment, `discovery` for what
+    is installed, `clock` for the machine's. The plugins start and stop with the application's
+    lifespan. Raises ConfigError, CompositionError or BuildError with every finding.
     """
     config = load_config(paths or ("config/config.yaml",), overrides, environ)
-    generation = Generation(1, compose(config, discover_plugins()))
+    generation = Generation(1, compose(config, discovery or discover_plugins()), clock)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
