@@ -1,6 +1,6 @@
 """What can be wrong with a config, and where."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Level = Literal["error", "warning"]
@@ -20,7 +20,7 @@ class Finding:
     """One thing wrong with a config, with what an operator can do about it.
 
     `code` is stable (`config.unknown-key`), `message` says what is wrong, `hint` what to do,
-    `plugin` who owns the place. An `error` stops the config from being used; a `warning` is only
+    `plugin` who owns the place, `excerpt` the line there with a caret below, without secrets. An `error` stops the config from being used; a `warning` is only
     refused by `powerstrip check --strict`.
     """
 
@@ -30,6 +30,7 @@ class Finding:
     level: Level = "error"
     position: Position | None = None
     plugin: str | None = None
+    excerpt: str | None = field(default=None, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The flat form that `--json` prints: code, level, message, hint, file, line, column, plugin."""

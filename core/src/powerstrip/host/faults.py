@@ -1,0 +1,85 @@
+"""Pydantic's errors, found again in the config."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from powerstrip.host.document import ConfigPath
+from powerstrip.host.wording import CHOICES, EXPECTED
+
+KEYED = frozenset({"missing", "extra_forbidden", "unexpected_keyword_argument"})
+"""Errors about a key rather than about a value."""
+
+UNION = "union"
+"""The kind of a fault that stands for those of all members of a union."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One error. `path` leads to the value, or to the mapping that has or lacks `key`.
+
+    In a union, `union` is where it stands and `option` names the member that was tried.
+    """
+
+    kind: str
+    message: str
+    context: Mapping[str, Any]
+    path: ConfigPath = ()
+    key: str | None = None
+    union: ConfigPath | None = None
+    option: str | None = None
+
+
+def located(error: ErrorDetails, data: Any) -> Fault:
+    """Tells the parts of pydantic's location that lead through `data` from those that name a union's member."""
+    kind, location, key = error["type"], error["loc"], None
+    if location and kind in KEYED:
+        *location, key = location  # type: ignore[assignment]  # loc is a tuple, its head a list
+    elif location and location[-1] == "[key]":
+        *location, key, _ = location  # type: ignore[assignment]  # as above
+    fault = Fault(kind, error["msg"], error.get("ctx", {}), key=None if key is None else str(key))
+    path: ConfigPath = ()
+    for step in location:
+        if _leads_into(data, step):
+            data, path = data[step], (*path, step)
+        elif fault.union is None:
+            fault = replace(fault, union=path, option=str(step))
+    return replace(fault, path=path)
+
+
+def collapse_unions(faults: Sequence[Fault]) -> Iterator[Fault]:
+    """One fault, or one member's faults, for each value that fits no member of its union."""
+    by_union: dict[ConfigPath, list[Fault]] = {}
+    for fault in faults:
+        if fault.union is None:
+            yield fault
+        else:
+            by_union.setdefault(fault.union, []).append(fault)
+    for union, found in by_union.items():
+        yield from _best_of(found, union)
+
+
+def _best_of(faults: list[Fault], union: ConfigPath) -> list[Fault]:
+    members: dict[str | None, list[Fault]] = {}
+    for fault in faults:
+        members.setdefault(fault.option, []).append(fault)
+    if len(members) == 1:
+        return faults
+    # A member that looked inside the value, or found it of the right type, complains of what is really wrong.
+    nearer = [found for found in members.values() if not any(_about_type(fault, union) for fault in found)]
+    if nearer:
+        return min(nearer, key=len)
+    expected = [EXPECTED.get(fault.kind) or fault.context["expected"] for fault in faults]
+    return [Fault(UNION, "", {"expected": expected}, union)]
+
+
+def _about_type(fault: Fault, union: ConfigPath) -> bool:
+    return fault.path == union and fault.key is None and (fault.kind in EXPECTED or fault.kind in CHOICES)
+
+
+def _leads_into(data: Any, step: str | int) -> bool:
+    if isinstance(data, dict):
+        return step in data
+    return isinstance(data, list) and isinstance(step, int) and 0 <= step < len(data)

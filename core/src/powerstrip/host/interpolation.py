@@ -1,0 +1,146 @@
+"""`${NAME}`, `${NAME:-default}` and `${file:PATH}` in scalars."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from powerstrip.contract.errors import ConfigError
+from powerstrip.contract.findings import Finding
+from powerstrip.host.codes import ConfigCode
+from powerstrip.host.document import Node, ScalarNode, map_scalars, written_scalar
+from powerstrip.host.source import Span, first_not_text, reason_of
+
+MAX_NAMED_FILE_SIZE = 64 * 1024
+MAX_INTERPOLATED = 4 * 1024 * 1024
+
+_TEMPLATE = re.compile(r"\$\$\{|\$\{(?P<body>[^}]*)\}|\$\{")
+_VARIABLE = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re.DOTALL)
+_FORMS = "write ${NAME}, ${NAME:-default} or ${file:PATH}, and $${ for a plain ${"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What one `${...}` stands for."""
+
+    text: str
+    from_file: bool = False
+
+
+class Interpolator:
+    """Resolves the templates of one document; `folder` is where its `${file:}` paths start.
+
+    What can't be resolved goes to `findings`, what was read to `files`.
+    """
+
+    def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
+        self.findings: list[Finding] = []
+        self.files: dict[Path, str] = {}
+        self._environ = environ
+        self._folder = folder
+        self._room = MAX_INTERPOLATED
+
+    def resolve(self, root: Node) -> Node:
+        """The tree with every template replaced. Raises ConfigError when the result would be too large."""
+        return map_scalars(root, self._resolve_scalar)
+
+    def _resolve_scalar(self, scalar: ScalarNode) -> ScalarNode:
+        if "${" not in scalar.text:
+            return scalar
+        pieces: list[str] = []
+        from_file = False
+        end = 0
+        found = len(self.findings)
+        for match in _TEMPLATE.finditer(scalar.text):
+            piece = self._piece(scalar, match)
+            pieces += [scalar.text[end : match.start()], piece.text]
+            from_file |= piece.from_file
+            end = match.end()
+        text = "".join([*pieces, scalar.text[end:]])
+        self._room -= len(text)
+        if self._room < 0:
+            message = f"the values of ${{...}} come to more than {MAX_INTERPOLATED // 1024 // 1024} MiB"
+            raise scalar.span.refusal(ConfigCode.TOO_LARGE, message)
+        if len(self.findings) > found:
+            return replace(scalar, broken=True, template=True)
+        if scalar.plain and not from_file:
+            # Read again as if it had been written there, so that `port: ${PORT}` is a number.
+            return written_scalar(scalar.span, text, self.findings, adapts=True, template=True)
+        return replace(scalar, text=text, value=text, plain=False, template=True, secret_file=from_file)
+
+    def _piece(self, scalar: ScalarNode, match: re.Match[str]) -> Piece:
+        if match.group() == "$${":
+            return Piece("${")
+        span = _span_in_source(scalar, match)
+        try:
+            return self._meaning(span, match["body"])
+        except ConfigError as error:
+            self.findings += error.findings
+            return Piece("")
+
+    def _meaning(self, span: Span, body: str | None) -> Piece:
+        if body is None:
+            raise span.refusal(ConfigCode.TEMPLATE, "the '${' is not closed with a '}'", hint=_FORMS)
+        if body.startswith("file:"):
+            return Piece(self._content(span, body.removeprefix("file:")), from_file=True)
+        variable = _VARIABLE.fullmatch(body)
+        if variable is None:
+            raise span.refusal(ConfigCode.TEMPLATE, "what stands in '${...}' can't be understood", hint=_FORMS)
+        if "${" in (variable["default"] or ""):
+            raise span.refusal(ConfigCode.TEMPLATE, "a default can't hold another '${'", hint=_FORMS)
+        return Piece(self._value(span, variable["name"], variable["default"]))
+
+    def _value(self, span: Span, name: str, default: str | None) -> str:
+        value = self._environ.get(name)
+        if default is not None and not value:
+            return default
+        if value is None:
+            hint = f"set it, or give a default: ${{{name}:-default}}"
+            raise span.refusal(ConfigCode.UNSET_VARIABLE, f"the environment variable {name} is not set", hint=hint)
+        if first_not_text(value):
+            message = f"the environment variable {name} holds a character that is not text"
+            raise span.refusal(ConfigCode.ENCODING, message)
+        return value
+
+    def _content(self, span: Span, name: str) -> str:
+        """What a file holds, without the line end that editors put last."""
+        path = self._folder / name
+        if path not in self.files:
+            self.files[path] = _read_named_file(span, path, name)
+        return self.files[path]
+
+
+def _read_named_file(span: Span, path: Path, name: str) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_NAMED_FILE_SIZE + 1)
+    except FileNotFoundError:
+        hint = f"paths start at the folder of the config, which makes it {path}"
+        raise span.refusal(ConfigCode.FILE_MISSING, f"there is no file '{name}'", hint=hint) from None
+    except (OSError, ValueError) as error:
+        message = f"the file '{name}' can't be read: {reason_of(error)}"
+        raise span.refusal(ConfigCode.FILE_UNREADABLE, message) from None
+    if len(content) > MAX_NAMED_FILE_SIZE:
+        message = f"the file '{name}' is larger than {MAX_NAMED_FILE_SIZE // 1024} KiB"
+        raise span.refusal(ConfigCode.TOO_LARGE, message)
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        message = f"the file '{name}' is not UTF-8 text"
+        raise span.refusal(ConfigCode.ENCODING, message, hint="encode binary values, in Base64 say") from None
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def _span_in_source(scalar: ScalarNode, match: re.Match[str]) -> Span:
+    """Where a template of the unescaped text stands in the source.
+
+    Quotes, escapes and folded lines move columns, but never the order in which the `${` follow each other.
+    """
+    whole = scalar.span
+    index = whole.start - 1
+    for _ in range(scalar.text.count("${", 0, match.start()) + 1):
+        index = whole.source.text.find("${", index + 1, whole.end)
+        if index < 0:  # it was written with an escape, "\x24{": the scalar is the nearest place
+            return whole
+    end = whole.source.text.find("}", index, whole.end)
+    return Span(whole.source, index, end + 1 if end >= 0 else index + 2)

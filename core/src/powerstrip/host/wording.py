@@ -1,0 +1,141 @@
+"""What pydantic complains of, in an operator's words."""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from powerstrip.host.document import MappingNode, Node, ScalarNode, SequenceNode
+
+_SHORT = 60
+
+_SWITCH, _WHOLE, _NUMBER, _TEXT = "on or off", "a whole number", "a number", "text"
+_LIST, _MAPPING = "a list", "a mapping (key: value)"
+EXPECTED: Mapping[str, str] = {
+    "bool_type": _SWITCH,
+    "bool_parsing": _SWITCH,
+    "int_type": _WHOLE,
+    "int_parsing": _WHOLE,
+    "int_from_float": _WHOLE,
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "decimal_type": _NUMBER,
+    "string_type": _TEXT,
+    "bytes_type": _TEXT,
+    "url_type": _TEXT,
+    "path_type": _TEXT,
+    "none_required": "nothing",
+    "list_type": _LIST,
+    "tuple_type": _LIST,
+    "set_type": _LIST,
+    "frozen_set_type": _LIST,
+    "dict_type": _MAPPING,
+    "mapping_type": _MAPPING,
+    "model_type": _MAPPING,
+    "model_attributes_type": _MAPPING,
+    "dataclass_type": _MAPPING,
+}
+"""What each error about a type wanted instead."""
+
+CHOICES = frozenset({"literal_error", "enum"})
+"""Errors about a value that is not one of a few."""
+
+_LIMITS: Mapping[str, str] = {
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "multiple_of": "must be a multiple of {multiple_of}",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must have at least {min_length} items",
+    "too_long": "must have at most {max_length} items",
+    "string_pattern_mismatch": "must match the pattern {pattern}",
+}
+_PYDANTIC_WORDS = re.compile(r"^(?:Value error|Assertion failed), ")
+
+TEMPLATE = re.compile(r"(?<!\$)\$\{(?:file:[^}]*|[A-Za-z_]\w*(?::-(?P<default>[^}]*))?)\}", re.ASCII)
+"""A `${...}` that can be understood; whatever else stands around it may be part of a secret."""
+
+
+def wrong_type(expected: Iterable[str], got: str) -> str:
+    return f"expected {' or '.join(dict.fromkeys(expected))}, got {got}"
+
+
+def not_allowed(kind: str, context: Mapping[str, Any], got: str) -> str | None:
+    """What is wrong with a value of the right type; None for what only pydantic has words for."""
+    if kind in CHOICES:
+        return f"expected {context['expected']}, got {got}"
+    return _LIMITS[kind].format_map(context) if kind in _LIMITS else None
+
+
+def validator_words(message: str, hidden: Iterable[str]) -> str:
+    """A validator's own message, unless it quotes one of the texts that must stay hidden."""
+    words = _PYDANTIC_WORDS.sub("", message).replace("Input should be", "expected")
+    if any(text in words for text in hidden):
+        return "the value is not allowed; the reason is not shown because it quotes a secret"
+    return words
+
+
+def described(node: Node | None, shown: bool) -> str:
+    """What stands there, for "got ..."; the value itself only when it may be shown."""
+    if isinstance(node, MappingNode):
+        return "a mapping"
+    if isinstance(node, SequenceNode):
+        return "a list"
+    if node is None:
+        return "nothing"
+    kind = _kind(node)
+    if node.template:
+        return f"{kind} from {shortened(node.span.text) if shown else templates_only(node.span.text)}"
+    return f"{kind} {_quoted(node)}" if shown and node.value is not None else kind
+
+
+def quoting_hint(node: Node | None, expected: Collection[str], shown: bool) -> str | None:
+    """How to write the value so that it has the type it was meant to have."""
+    if not isinstance(node, ScalarNode) or node.template:
+        return None
+    if node.plain and not isinstance(node.value, str) and node.value is not None and _TEXT in expected:
+        return f"quote it: '{node.text}'" if shown else "quote it"
+    if isinstance(node.value, str) and {_WHOLE, _NUMBER} & set(expected):
+        if not node.plain and re.fullmatch(r"[-+]?[0-9.]+", node.text):
+            return "write it without quotes"
+        if re.fullmatch(r"[-+]?[0-9_]+", node.text):
+            return "write it without '_'"
+    return None
+
+
+def did_you_mean(word: str, known: Iterable[str], *, prefix: str = "") -> str | None:
+    """A suggestion when one of the known words is close."""
+    words = list(known)
+    folded = {known_word.lower().replace("-", "_"): known_word for known_word in words}
+    close = get_close_matches(word[:_SHORT].lower().replace("-", "_"), folded, n=1, cutoff=0.65)
+    return f"did you mean '{prefix}{folded[close[0]]}'?" if close else None
+
+
+def templates_only(text: str) -> str:
+    """The `${...}` of a text without what stands around them, and without their defaults: those may be secret."""
+    found = (re.sub(r":-[^}]+", ":-…", template.group()) for template in TEMPLATE.finditer(text))
+    return " ".join(found) or "${...}"
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= _SHORT else f"{text[:_SHORT]}…"
+
+
+def choices(context: Mapping[str, Any]) -> list[str]:
+    """The texts that a choice is made of; pydantic gives them as one text, each in quotes."""
+    return re.findall(r"'([^']*)'", str(context.get("expected", "")))
+
+
+def _kind(node: ScalarNode) -> str:
+    if isinstance(node.value, bool):
+        return "the switch"
+    if isinstance(node.value, int | float):
+        return "the number"
+    return "text" if isinstance(node.value, str) else "nothing"
+
+
+def _quoted(node: ScalarNode) -> str:
+    text = shortened(node.text)
+    return text if _kind(node) == "the number" else f"'{text}'"
