@@ -16,7 +16,7 @@ from powerstrip.contract.errors import (
 from powerstrip.contract.events import Event, EventBus
 from powerstrip.contract.exports import ExportColumn, ExportSource
 from powerstrip.contract.findings import Finding, Position
-from powerstrip.contract.health import HealthCheck, HostStatus, OwnedCheck
+from powerstrip.contract.health import HealthCheck, HostStatus, HostStep, OwnedCheck
 from powerstrip.contract.hooks import HookCalls, hookimpl, hookspec
 from powerstrip.contract.identity import Identity, current_identity, identity_of, optional_identity, require
 from powerstrip.contract.interceptors import Exchange, Interceptor, Middleware, RequestHeaders, ResponseHeaders, Stage
@@ -70,6 +70,7 @@ __all__ = [
     "HealthCheck",
     "HookCalls",
     "HostStatus",
+    "HostStep",
     "Identity",
     "Interceptor",
     "InternalServerError",
