@@ -13,21 +13,6 @@ _OUR_HEADERS = frozenset((b"x-request-id", b"x-process-time", b"x-timestamp", b"
 _MOST_SPANS = 50
 
 
-class AccessLogAnswers(Interceptor):
-    """Logs requests that ended in an exception, with the answer that the host made of it.
-
-    That answer is made outside the access log where no interceptor stands between the log and the
-    routes, so the log can't see it.
-    """
-
-    stage = Stage.OBSERVE
-
-    def on_response(self, exchange: Exchange) -> None:
-        call = exchange.scope["state"].pop("access_call", None)
-        if call is not None:
-            call.answer(exchange.status, int(exchange.response_headers.get("content-length", 0)))
-
-
 class RequestTrace(Interceptor):
     """Finds or makes a request's ids, writes them to its state and sends them with the response.
 

@@ -50,20 +50,17 @@ class AccessLog:
         if scope["type"] == "lifespan" or self._is_excluded(scope["path"]) or not logger.isEnabledFor(logging.INFO):
             await self._app(scope, receive, send)
             return
-        call = Call(scope, receive, send, query=self._query)
+        call = _Call(scope, receive, send, query=self._query)
         try:
             await self._app(scope, call.receive, call.send)
-        except BaseException as error:
-            if isinstance(error, Exception) and call.is_unanswered:
-                scope["state"]["access_call"] = call  # the host is about to answer it: see AccessLogAnswers
-            else:
-                call.end("failed")
+        except BaseException:
+            call.end("failed")
             raise
         # A response that was begun and not ended: the client left, and nobody is at fault.
         call.end("aborted" if scope["type"] == "http" else "completed")
 
 
-class Call:
+class _Call:
     """What is known of one request so far."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, query: bool) -> None:
@@ -87,16 +84,6 @@ class Call:
     async def send(self, message: Message) -> None:
         await self._send(message)
         self._note(message)
-
-    @property
-    def is_unanswered(self) -> bool:
-        return not self._status and self._scope["type"] == "http"
-
-    def answer(self, status: int, size: int) -> None:
-        """Note an answer that was made outside, and log the line."""
-        self._status = status
-        self._count(size)
-        self.end("completed")
 
     def _note(self, message: Message) -> None:
         kind = message["type"]

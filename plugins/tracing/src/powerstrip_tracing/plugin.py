@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 from powerstrip import HostStatus, Interceptor, Middleware, Plugin, Services, Stage, hookimpl
-from powerstrip_tracing.interceptors import AccessLogAnswers, RequestTrace
+from powerstrip_tracing.interceptors import RequestTrace
 from powerstrip_tracing.middleware import AccessLog, HandshakeIds
 from powerstrip_tracing.settings import TracingSettings
 
@@ -23,7 +23,7 @@ class Tracing(Plugin[TracingSettings]):
 
     @hookimpl
     def register_interceptors(self) -> Sequence[Interceptor]:
-        return [self._trace, AccessLogAnswers()] if self.settings.access_log else [self._trace]
+        return [self._trace]
 
     @hookimpl
     def register_middleware(self) -> Sequence[Middleware]:

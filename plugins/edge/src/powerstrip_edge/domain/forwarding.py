@@ -15,8 +15,8 @@ IsTrusted = Callable[[str], bool]
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
 _SCHEMES = frozenset(("http", "https"))
-# RFC 7239, 4: a token or a quoted string.
-_PAIR = r"""[!#$%&'*+.^_`|~0-9A-Za-z-]+=(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+|"(?:[^"\\]|\\.)*")"""
+# RFC 7239, 4: a token or a quoted string; also what proxies forget to quote, as `for=192.0.2.1:80`.
+_PAIR = r"""[!#$%&'*+.^_`|~0-9A-Za-z-]+=(?:[^\s",;=]+|"(?:[^"\\]|\\.)*")"""
 _ELEMENT = re.compile(rf"[ \t]*({_PAIR})(?:[ \t]*;[ \t]*{_PAIR})*[ \t]*;?[ \t]*")
 _EACH_PAIR = re.compile(_PAIR)
 _PORT = re.compile(r"[0-9]{1,5}")

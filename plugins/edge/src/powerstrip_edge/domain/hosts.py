@@ -35,8 +35,8 @@ class HostRules:
 
     def allow(self, host: bytes) -> bool:
         """Whether a `Host` header names this server."""
-        usual, _, port = host.partition(b":")
-        if usual in self._usual and (not port or (port.isdigit() and len(port) < 6)):
+        usual, _, digits = host.partition(b":")
+        if usual in self._usual and (not digits or (digits.isdigit() and len(digits) < 6)):
             return True
         parts = split_host(host.decode("latin-1"))
         if parts is None:
