@@ -13,7 +13,7 @@ SOURCES := $(addsuffix /src,$(DISTRIBUTIONS))
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev serve test lint format docs constraints clean
+.PHONY: help install install-dev serve test lint bench format docs constraints clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ lint: .venv/.installed-dev ## Style, types, import rules, budgets, fresh referen
 	$(BIN)/lint-imports
 	@for check in scripts/check_*.py; do echo $(BIN)/python $$check; $(BIN)/python $$check || exit 1; done
 	$(BIN)/python scripts/generate_reference.py --check
+
+bench: .venv/.installed-bench ## Measure against peers, into benchmarks/results; ARGS=... goes to benchmarks
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 format: .venv/.installed-dev ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix
@@ -63,4 +66,9 @@ clean: ## Remove .venv and everything that tools leave behind
 .venv/.installed-dev: requirements-dev.txt .venv/.installed
 	@echo "Installing the development tools into .venv ..."
 	@$(PIP_INSTALL) --requirement requirements-dev.txt
+	@touch $@
+
+.venv/.installed-bench: requirements-bench.txt .venv/.installed
+	@echo "Installing what the benchmarks need into .venv ..."
+	@$(PIP_INSTALL) --requirement requirements-bench.txt
 	@touch $@

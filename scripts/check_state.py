@@ -15,8 +15,9 @@ from sources import Complaint, report, source_modules
 
 # What may be called at module level: what it makes can't change,
 IMMUTABLE = frozenset(
-    {"Decimal", "MappingProxyType", "Path", "Template", "bytes", "compile", "dumps", "encode", "float", "format"}
-    | {"frozenset", "int", "join", "len", "max", "min", "object", "range", "str", "timedelta", "tuple"}
+    {"Decimal", "MappingProxyType", "Path", "Template", "bytes", "compile", "date", "datetime", "dumps", "encode"}
+    | {"float", "format", "frozenset", "int", "join", "len", "max", "min", "object", "range", "str", "time"}
+    | {"timedelta", "tuple"}
 )
 # or it states a type or a name,
 NAMING = frozenset(

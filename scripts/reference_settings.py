@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from powerstrip.host.settings import ApiSettings, AppSettings, LoggingSettings, ServerSettings
 from pydantic import BaseModel
 
 from powerstrip.host.discovery import discover_plugins
+from powerstrip.host.settings import ApiSettings, AppSettings, LoggingSettings, ServerSettings
 
 ROOT = Path(__file__).parent.parent
 HOST_SECTIONS: Mapping[str, type[BaseModel]] = {

@@ -27,6 +27,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+
 from powerstrip.host.config import load_config
 
 ROOT = Path(__file__).parent.parent
