@@ -69,6 +69,7 @@ class _Attribution:
         owner = self._owners.get(package) or current_owner.get() or (scope or {}).get("powerstrip.owner")
         if owner:
             event.setdefault("plugin", owner)
+        event.pop("color_message", None)  # uvicorn's second copy of its text, for terminals
         state: Mapping[str, Any] = scope.get("state", {}) if scope else {}
         for key in _REQUEST_KEYS:
             if key in state:

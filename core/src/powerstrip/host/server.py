@@ -90,7 +90,6 @@ def _server_config(application: Any, settings: ServerSettings, **options: Any) -
         limit_concurrency=settings.limit_concurrency,
         timeout_keep_alive=settings.keep_alive,
         timeout_graceful_shutdown=settings.drain_timeout,
-        timeout_worker_healthcheck=settings.start_timeout,
         log_config=None,  # logging is ours
         access_log=False,  # the tracing plugin writes a better one
         proxy_headers=False,  # the edge plugin knows which proxies to trust
