@@ -1,0 +1,73 @@
+"""The state that a package keeps at module level: what two applications in one process would share."""
+
+import sys
+from collections import deque
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from types import FunctionType, ModuleType
+from typing import Any
+
+_VALUES = (str, bytes, int, float, complex, bool, type(None), Enum)
+_NOT_STATE = (ModuleType, FunctionType, classmethod, staticmethod, property)
+
+
+class ModuleState:
+    """The values of a package's modules and classes at one moment."""
+
+    def __init__(self, package: str) -> None:
+        self._package = package
+        self._seen: list[Any] = []  # kept alive, so that no new object takes over an identity
+        self._values = self._read()
+
+    def changes(self) -> list[str]:
+        """The names whose values are not what they were."""
+        now = self._read()
+        return sorted(path for path, value in self._values.items() if path in now and now[path] != value)
+
+    def _read(self) -> dict[str, Any]:
+        return {path: self._fingerprint(value, ()) for path, value in _state_of(self._package)}
+
+    def _fingerprint(self, value: Any, inside: tuple[int, ...]) -> Any:
+        """Something equal as long as the value stays the same: by content for containers, by identity for the rest."""
+        if isinstance(value, _VALUES):
+            return (type(value).__name__, value)
+        self._seen.append(value)
+        if id(value) in inside:
+            return "itself"
+        within = (*inside, id(value))
+        if isinstance(value, Mapping):
+            return [(repr(key), self._fingerprint(inner, within)) for key, inner in value.items()]
+        if isinstance(value, list | tuple | deque):
+            return [self._fingerprint(inner, within) for inner in value]
+        if isinstance(value, set | frozenset | bytearray):
+            return sorted(map(repr, value))
+        return id(value)
+
+
+def package_of(plugin_class: type) -> str:
+    """The outermost regular package of a plugin's class; its module where it is in none."""
+    package, _, rest = plugin_class.__module__.partition(".")
+    while rest and getattr(sys.modules.get(package), "__file__", None) is None:
+        following, _, rest = rest.partition(".")
+        package = f"{package}.{following}"
+    return package
+
+
+def _state_of(package: str) -> Iterator[tuple[str, Any]]:
+    for name, module in list(sys.modules.items()):
+        if name == package or name.startswith(f"{package}."):
+            yield from _names_in(name, vars(module), package)
+
+
+def _names_in(owner: str, namespace: Mapping[str, Any], package: str) -> Iterator[tuple[str, Any]]:
+    for name, value in list(namespace.items()):
+        path = f"{owner}.{name}"
+        if name.startswith("__") or isinstance(value, _NOT_STATE):
+            continue
+        if isinstance(value, type):
+            if f"{value.__module__}.{value.__name__}" == path and not issubclass(value, Enum):
+                yield from _names_in(path, vars(value), package)
+            continue
+        yield path, value
+        if type(value).__module__.partition(".")[0] == package.partition(".")[0]:
+            yield from _names_in(path, getattr(value, "__dict__", {}), package)
