@@ -7,6 +7,7 @@ CONFIG =
 HOST =
 PORT =
 ARGS =
+ONLY =
 
 DISTRIBUTIONS := $(patsubst %/pyproject.toml,%,$(wildcard core/pyproject.toml plugins/*/pyproject.toml examples/*/pyproject.toml))
 SOURCES := $(addsuffix /src,$(DISTRIBUTIONS))
@@ -35,8 +36,8 @@ lint: .venv/.installed-dev ## Style, types, import rules, budgets, fresh referen
 	@for check in scripts/check_*.py; do echo $(BIN)/python $$check; $(BIN)/python $$check || exit 1; done
 	$(BIN)/python scripts/generate_reference.py --check
 
-bench: .venv/.installed-bench ## Measure against peers, into benchmarks/results; ARGS=... goes to benchmarks
-	@$(BIN)/python -m benchmarks $(ARGS)
+bench: .venv/.installed-bench ## Measure against peers, into benchmarks/results; ONLY=A,C chooses sections
+	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
 
 format: .venv/.installed-dev ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix

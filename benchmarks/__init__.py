@@ -1,0 +1,1 @@
+"""Powerstrip beside its peers: `make bench`, or `python -m benchmarks --only A,C`."""

@@ -1,0 +1,1 @@
+"""The same small shop, served by Powerstrip and by its peers."""
