@@ -1,0 +1,1 @@
+"""The command `powerstrip`: what an operator and a plugin author type."""

@@ -1,0 +1,92 @@
+"""The entry point: which commands there are. What each does is in the module of its name."""
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import powerstrip
+from powerstrip.cli.arguments import ConfigArguments, split_config_arguments
+from powerstrip.cli.check import check
+from powerstrip.cli.config import config_commands
+from powerstrip.cli.explain import explain
+from powerstrip.cli.failures import reported_failures
+from powerstrip.cli.new import new
+from powerstrip.cli.openapi import openapi
+from powerstrip.cli.output import is_plain, print_error, print_text
+from powerstrip.cli.plugin_commands import plugin_commands
+from powerstrip.cli.plugins import plugins
+from powerstrip.cli.routes import routes
+from powerstrip.cli.serve import serve
+from powerstrip.contract.errors import FindingsError
+
+
+def main() -> None:
+    """Run the command line and exit: 0 fine, 1 findings or failure, 2 usage."""
+    build_command_line()()
+
+
+def build_command_line() -> typer.Typer:
+    """The core's commands; those of plugins are found when one is typed."""
+    command_line = typer.Typer(
+        name="powerstrip",
+        cls=_CommandLine,
+        no_args_is_help=True,
+        rich_markup_mode=None if is_plain() else "rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    command_line.callback()(_root)
+    for command in (serve, check, plugins, routes, explain, openapi, new):
+        command_line.command()(command)
+    command_line.add_typer(config_commands)
+    return command_line
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print_text(f"powerstrip {powerstrip.__version__}")
+        raise typer.Exit
+
+
+def _root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Compose one HTTP API out of plugins.
+
+    Exit codes: 0 fine, 1 findings or failure, 2 wrong usage.
+    """
+
+
+class _CommandLine(TyperGroup):
+    """The core's own commands first, so that they work whatever the config; then those of the plugins that are on."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._own = dict(self.commands)
+
+    def invoke(self, ctx: Any) -> Any:
+        with reported_failures(debug=ctx.params["debug"]):
+            return super().invoke(ctx)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, *line = args
+        if name not in self._own:
+            source, line = split_config_arguments(line)
+            self._add_plugin_commands(source)
+        return super().resolve_command(ctx, [name, *line])
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """For `--help`: those of plugins are in it where the config allows it."""
+        try:
+            self._add_plugin_commands(ConfigArguments.of(None, None))
+        except FindingsError:
+            print_error("The commands of plugins are missing here: `powerstrip check` says what is wrong.\n")
+        return super().list_commands(ctx)
+
+    def _add_plugin_commands(self, source: ConfigArguments) -> None:
+        if not source.is_absent:
+            self.commands = {**self._own, **plugin_commands(source, taken=self._own)}
