@@ -1,6 +1,7 @@
 """The reference of settings: the host's own sections, and those of the first-party plugins."""
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ def _sections() -> Iterator[tuple[str, type[BaseModel]]]:
     yield from HOST_SECTIONS.items()
     installed = discover_plugins().plugins
     for name in sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml")):
+        if name not in installed:
+            sys.exit(f"the plugin '{name}' is not installed: run `make install` first")
         yield f"plugins: {name}", installed[name].load().settings_type
 
 
@@ -84,5 +87,5 @@ def _kind(schema: Schema) -> str:
         return f"list of {_kind(schema['items'])}" if schema.get("items") else "list"
     words = {"string": "text", "integer": "whole number", "number": "number", "boolean": "switch", "object": "mapping"}
     kind = "nothing" if schema.get("type") == "null" else words.get(schema.get("type", ""), "anything")
-    bounds = [f"{sign}{schema[bound]:g}" for bound, sign in BOUNDS if bound in schema]
+    bounds = [f"{sign}{schema[bound]}".removesuffix(".0") for bound, sign in BOUNDS if bound in schema]
     return f"{kind} {' and '.join(bounds)}" if bounds else kind

@@ -90,9 +90,9 @@ class Session:
         for number, (command, _, expected) in enumerate(commands, start=1):
             code = int(block.options.get("exit", "0")) if number == len(commands) else 0
             output, actual = self.run(command.replace(DOCUMENTED_PORT, self.port))
-            assert actual == code, f"$ {command}\n{output}"
             pattern = as_pattern(expected.replace(DOCUMENTED_PORT, self.port))
-            assert re.fullmatch(pattern, output.strip(), re.DOTALL), f"$ {command}\n{output}"
+            if actual != code or not re.fullmatch(pattern, output.strip(), re.DOTALL):
+                raise AssertionError(f"exit code {actual} of\n$ {command}\n{output}")
 
     def run(self, command: str) -> tuple[str, int]:
         """What a command prints, and its exit code."""
