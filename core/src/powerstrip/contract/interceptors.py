@@ -142,7 +142,7 @@ class Interceptor:
     `on_request` may answer at once by returning a `Response`: nothing further inside runs.
     `on_response` runs, inside out, for each interceptor whose `on_request` returned, whatever made
     the response: a route, another interceptor, an exception. Both may be `async`. A WebSocket's
-    handshake passes `on_request` too; `on_response` sees it when it is refused with a response.
+    handshake passes both, too: accepted, it is a response with status 101.
 
     `reads` and `writes` name keys of `exchange.state`: a reader placed outside its writer is a
     finding, never a surprise. `paths` and the like belong in the plugin's settings.

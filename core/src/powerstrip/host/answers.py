@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from powerstrip.host.problems import Problems
 
-STARTS = frozenset(("http.response.start", "websocket.http.response.start"))
+STARTS = frozenset(("http.response.start", "websocket.http.response.start", "websocket.accept"))
 _ENDS = frozenset(("http.response.body", "websocket.http.response.body"))
 
 
@@ -29,7 +29,7 @@ class AnswerTracker:
         kind = message["type"]
         if kind in _ENDS:
             self.closed = not message.get("more_body", False)
-        elif kind in STARTS or kind == "websocket.accept":
+        elif kind in STARTS:
             self.started = True
         elif kind == "websocket.close":
             self.closed = True

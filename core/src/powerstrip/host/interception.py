@@ -116,7 +116,7 @@ class _Sender(AnswerTracker):
         # A copy: a response object may be sent more than once.
         message["headers"] = headers = list(message.get("headers", ()))
         exchange = self.exchange
-        exchange.status = message["status"]
+        exchange.status = message.get("status", 101)  # an accepted handshake: Switching Protocols
         exchange.response_headers = ResponseHeaders(headers)
         return exchange
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from fastapi import params
 from fastapi.datastructures import Default
 from fastapi.routing import APIRoute, APIWebSocketRoute, RouteContext, iter_route_contexts
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
@@ -45,6 +46,12 @@ class OwnedRoute:
     @property
     def endpoint(self) -> Any:
         return getattr(self.route, "endpoint", None) or getattr(self.route, "app", None)
+
+    @cached_property
+    def reads_form(self) -> bool:
+        """Whether FastAPI reads a form for it, and may leave files to close."""
+        body = getattr(self.route, "body_field", None)
+        return body is not None and isinstance(body.field_info, params.Form)
 
     @cached_property
     def source(self) -> str:

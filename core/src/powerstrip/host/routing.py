@@ -101,9 +101,13 @@ class RouteIndex:
             scope["path_params"] = {**scope["path_params"], **params} if "path_params" in scope else params
         if method == "HEAD" and entry.methods is not None and "HEAD" not in entry.methods:
             send = _without_body(send)
-        async with AsyncExitStack() as stack:
-            scope["fastapi_middleware_astack"] = stack
+        # FastAPI leaves the files of a form here, to be closed after the response.
+        files = scope["fastapi_middleware_astack"] = AsyncExitStack()
+        try:
             await entry.app(scope, receive, send)
+        finally:
+            if entry.reads_form:
+                await files.aclose()
 
     def conflicts(self) -> Iterator[tuple[OwnedRoute, Finding]]:
         """Routes with the same method and the same shape as an earlier one: which answers would be chance."""

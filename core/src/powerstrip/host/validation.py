@@ -147,7 +147,7 @@ def _conversion(fault: Fault, node: ScalarNode, value: Any) -> Any:
     expected = EXPECTED.get(fault.kind)
     if expected == EXPECTED["bool_type"] and isinstance(value, str):
         return SWITCHES.get(value, value)
-    if expected == EXPECTED["int_type"] and isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and (expected == EXPECTED["int_type"] or fault.kind in CHOICES):
         return int(value)
     if expected == EXPECTED["string_type"] and node.adapts and not isinstance(value, str):
         return node.text

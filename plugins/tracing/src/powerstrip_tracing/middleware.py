@@ -1,8 +1,8 @@
-"""Sees whole requests: the access log, and the ids of accepted WebSockets."""
+"""Sees whole requests: the access log."""
 
 import logging
 import re
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable
 from fnmatch import translate
 from time import perf_counter
 from typing import Any
@@ -15,26 +15,6 @@ logger = logging.getLogger("powerstrip_tracing.access")
 # What may stand in a path as it is (RFC 3986, 3.3); all else is percent-encoded, so that no control
 # character of a request reaches a terminal or a log file.
 _PATH_CHARACTERS = "/:@!$&'()*+,;=~"
-
-
-class HandshakeIds:
-    """Sends the request id with an accepted WebSocket; interceptors only see the responses that refuse one."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        if scope["type"] != "websocket":
-            return self._app(scope, receive, send)
-        request_id = scope["state"]["request_id"].encode("ascii")
-
-        def send_with_id(message: Message) -> Awaitable[None]:
-            if message["type"] == "websocket.accept":
-                headers = [pair for pair in message.get("headers", ()) if pair[0] != b"x-request-id"]
-                message = {**message, "headers": [*headers, (b"x-request-id", request_id)]}
-            return send(message)
-
-        return self._app(scope, receive, send_with_id)
 
 
 class AccessLog:

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from powerstrip import HostStatus, Interceptor, Middleware, Plugin, Services, Stage, hookimpl
 from powerstrip_tracing.interceptors import RequestTrace
-from powerstrip_tracing.middleware import AccessLog, HandshakeIds
+from powerstrip_tracing.middleware import AccessLog
 from powerstrip_tracing.settings import TracingSettings
 
 _IDS = frozenset(("request_id",))
@@ -27,12 +27,10 @@ class Tracing(Plugin[TracingSettings]):
 
     @hookimpl
     def register_middleware(self) -> Sequence[Middleware]:
-        # Inside all else, where it costs plain requests the least.
-        handshakes = Middleware(HandshakeIds, Stage.CONTENT, reads=_IDS)
         if not self.settings.access_log:
-            return [handshakes]
+            return []
         exclude, query = self.settings.access_log_exclude, self.settings.access_log_query
-        return [Middleware(AccessLog, Stage.OBSERVE, reads=_IDS, exclude=exclude, query=query), handshakes]
+        return [Middleware(AccessLog, Stage.OBSERVE, reads=_IDS, exclude=exclude, query=query)]
 
     @hookimpl
     @asynccontextmanager

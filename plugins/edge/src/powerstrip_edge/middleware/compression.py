@@ -63,12 +63,18 @@ class _CompressedResponse:
         self._head: Message | None = None
         self._encoder: Encoder | None = None
 
-    async def __call__(self, message: Message) -> None:
+    # No coroutine of its own where nothing is compressed.
+    def __call__(self, message: Message) -> Awaitable[None]:
+        if self._head or self._encoder or (message["type"] == "http.response.start" and self._worth.allows(message)):
+            return self._compress(message)
+        return self._send(message)
+
+    async def _compress(self, message: Message) -> None:
         kind = message["type"]
-        if kind == "http.response.start" and self._worth.allows(message):
+        if kind == "http.response.start":
             self._head = message
             return
-        if kind == "http.response.body" and (self._head or self._encoder):
+        if kind == "http.response.body":
             message = await self._compressed(message)
         if self._head is not None:
             head, self._head = self._head, None
