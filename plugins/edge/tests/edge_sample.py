@@ -94,7 +94,7 @@ async def failing(after: int = 0) -> Response:
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(after):
             yield b"piece"
-        raise OSError("failed half way")
+        raise ValueError("failed half way")
 
     return StreamingResponse(pieces(), media_type="text/plain")
 

@@ -212,7 +212,7 @@ async def test_a_stream_that_fails_before_its_first_piece_is_answered_with_the_p
 
 
 async def test_a_stream_that_fails_half_way_is_broken_off(compose, call):
-    with pytest.raises(OSError, match="half way"):
+    with pytest.raises(ValueError, match="half way"):
         await call(compose(), "/failing?after=2", headers=asking())
 
 
