@@ -17,7 +17,7 @@ from sources import Complaint, report, source_modules
 IMMUTABLE = frozenset(
     {"Decimal", "MappingProxyType", "Path", "Template", "bytes", "compile", "date", "datetime", "dumps", "encode"}
     | {"float", "format", "frozenset", "int", "join", "len", "max", "min", "object", "range", "str", "time"}
-    | {"timedelta", "tuple"}
+    | {"timedelta", "tuple", "type"}
 )
 # or it states a type or a name,
 NAMING = frozenset(

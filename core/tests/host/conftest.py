@@ -8,10 +8,10 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
-from powerstrip.host.config import load_config
 from starlette.testclient import TestClient
 
 from powerstrip.host.composition import Composition, compose
+from powerstrip.host.config import load_config
 from powerstrip.host.discovery import Discovery, InstalledPlugin
 from powerstrip.host.generation import Generation
 

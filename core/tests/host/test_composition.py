@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from powerstrip.host.config import load_config
 
 from powerstrip import CompositionError, Finding, Plugin, PluginSettings
 from powerstrip.host.composition import compose
+from powerstrip.host.config import load_config
 from powerstrip.host.discovery import discover_plugins
 
 

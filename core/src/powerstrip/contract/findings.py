@@ -20,8 +20,8 @@ class Finding:
     """One thing wrong with a config, with what an operator can do about it.
 
     `code` is stable (`config.unknown-key`), `message` says what is wrong, `hint` what to do,
-    `plugin` who owns the place, `excerpt` the line there with a caret below, without secrets. An `error` stops the config from being used; a `warning` is only
-    refused by `powerstrip check --strict`.
+    `plugin` who owns the place, `excerpt` the line there with a caret below, without secrets. An
+    `error` stops the config from being used; a `warning` is only refused by `powerstrip check --strict`.
     """
 
     code: str

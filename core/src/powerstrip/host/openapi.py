@@ -21,7 +21,7 @@ from powerstrip.host.registrations import Registrations
 from powerstrip.host.routes import OwnedRoute
 
 _PROTECTED = ("identity", "role", "permission")
-_ERROR_SCHEMA = {"$ref": "#/components/schemas/ErrorResponse"}
+_ERROR_SCHEMA: Mapping[str, str] = {"$ref": "#/components/schemas/ErrorResponse"}
 
 
 class OpenApiDocument:

@@ -1,6 +1,6 @@
 """build: plugins' routers become flat routes, each with its whole path and its owner."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -18,7 +18,7 @@ from powerstrip.host.registrations import Owned, source_of
 HOST = "powerstrip"
 WEBSOCKET = "WEBSOCKET"
 
-_STRICTNESS = {"public": 0, "optional": 1, "identity": 2, "role": 3, "permission": 3}
+_STRICTNESS: Mapping[str, int] = {"public": 0, "optional": 1, "identity": 2, "role": 3, "permission": 3}
 
 
 @dataclass(frozen=True)

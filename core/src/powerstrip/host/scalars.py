@@ -6,13 +6,16 @@ YAML 1.2's core schema, plus the words an operator expects to be switches: `on`,
 
 import math
 import re
+from collections.abc import Mapping
 
 ScalarValue = str | int | float | bool | None
 
 MAX_DIGITS = 300
 
-_WORDS = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
-SWITCHES = {form: value for word, value in _WORDS.items() for form in (word, word.capitalize(), word.upper())}
+_WORDS: Mapping[str, bool] = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
+SWITCHES: Mapping[str, bool] = {
+    form: value for word, value in _WORDS.items() for form in (word, word.capitalize(), word.upper())
+}
 """The words of a switch, in the three casings YAML knows."""
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})

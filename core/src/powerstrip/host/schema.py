@@ -4,7 +4,7 @@ Editors read YAML 1.2, where `on` is the text "on": a switch is described as a b
 that holds `${` is accepted in place of any single value, since only the loader knows what it becomes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -15,11 +15,11 @@ from powerstrip.host.settings import CORE_SECTIONS, SectionSettings
 
 Schema = dict[str, Any]
 
-_TEMPLATE: Schema = {"$ref": "#/$defs/template"}
-_SWITCH: Schema = {"$ref": "#/$defs/switch"}
-_ON: list[Any] = [True, *(word for word, value in SWITCHES.items() if value)]
-_OFF: list[Any] = [False, *(word for word, value in SWITCHES.items() if not value)]
-_IS_OFF: Schema = {
+_TEMPLATE: Mapping[str, Any] = {"$ref": "#/$defs/template"}
+_SWITCH: Mapping[str, Any] = {"$ref": "#/$defs/switch"}
+_ON: Sequence[Any] = [True, *(word for word, value in SWITCHES.items() if value)]
+_OFF: Sequence[Any] = [False, *(word for word, value in SWITCHES.items() if not value)]
+_IS_OFF: Mapping[str, Any] = {
     "anyOf": [
         {"enum": _OFF},
         {"type": "object", "properties": {"enabled": {"enum": _OFF}}, "required": ["enabled"]},
@@ -108,5 +108,5 @@ def _single_value(schema: Schema) -> Schema:
     if value == {"type": "string"}:
         return schema
     if value == {"type": "boolean"}:
-        return annotations | _SWITCH
+        return {**annotations, **_SWITCH}
     return annotations | {"anyOf": [value, _TEMPLATE]}

@@ -1,7 +1,7 @@
 """What the YAML parser complains of, in an operator's words."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import yaml
 
@@ -13,7 +13,7 @@ _INDENT = "compare the indentation with the lines above"
 _QUOTE = "quote the value"
 
 # The parser's own words, and what to tell the operator: message, hint.
-_PROBLEMS = {
+_PROBLEMS: Mapping[str, tuple[str, str]] = {
     "mapping values are not allowed in this context": (
         "a ':' can't stand here",
         "quote a text that holds ': ', or compare the indentation with the lines above",
@@ -30,7 +30,7 @@ _PROBLEMS = {
     ),
 }
 # The same for what is best shown where it opens.
-_UNCLOSED = {
+_UNCLOSED: Mapping[str, tuple[str, str]] = {
     "did not find expected ',' or ']'": ("the list that opens here is not closed", "add a ']', or a ',' between items"),
     "did not find expected ',' or '}'": (
         "the mapping that opens here is not closed",
