@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Scope
 
-from powerstrip.contract.errors import CompositionError
+from powerstrip.contract.errors import CompositionError, FindingsError
 from powerstrip.contract.findings import Finding
 from powerstrip.contract.plugin import AnyPlugin
 from powerstrip.host.composition import Composition, compose
@@ -61,12 +61,18 @@ class Bench:
         return compose(load_config([path], environ={}), discovery or self.discovery)
 
     def generation(self, plugins: Mapping[str, Any] | None = None, discovery: Discovery | None = None) -> Generation:
-        """A new generation, built and not started."""
+        """A new generation, built and not started. AssertionError with the findings when it can't be built."""
         assert self.installed
-        return Generation(1, self.compose(plugins or self.sections(), discovery))
+        try:
+            return Generation(1, self.compose(plugins or self.sections(), discovery))
+        except FindingsError as error:
+            raise AssertionError(
+                f"'{self.plugin}' can't be served with the suite's `settings` and `requires_config`:\n{error}"
+            ) from None
 
     def refusal(self, settings: Mapping[str, Any]) -> tuple[Finding, ...]:
         """The findings that other settings are refused with; none when they are accepted."""
+        assert self.installed
         try:
             self.compose(self.sections(settings))
         except CompositionError as error:

@@ -37,6 +37,7 @@ _EACH_STEP_UNTIL = 16
 _LAST_STEP = 4096
 _ORDERS = 6
 _GRACE = 0.5
+_BACKGROUND_TASKS_BEGIN_WITHIN = 0.05
 _OFF_LIMIT = 60.0
 # Of each setting's type at least one of these is not.
 _WRONG_VALUES: tuple[Any, ...] = (
@@ -89,6 +90,7 @@ class PluginConformance:
 
     def test_it_refuses_a_setting_that_it_does_not_know(self, tmp_path: Path) -> None:
         bench = self._bench(tmp_path)
+        assert bench.generation()
         findings = bench.refusal({**self.settings, "no_such_setting": 1})
 
         assert findings, "a mistyped key is accepted: don't change `extra` in the model_config of the settings"
@@ -96,6 +98,7 @@ class PluginConformance:
 
     def test_it_refuses_settings_of_wrong_types(self, tmp_path: Path) -> None:
         bench = self._bench(tmp_path)
+        assert bench.generation()
         for key, schema in bench.plugin_class.settings_type.model_json_schema().get("properties", {}).items():
             refusals = [bench.refusal({**self.settings, key: wrong}) for wrong in _WRONG_VALUES]
             for findings in refusals:
@@ -118,6 +121,7 @@ class PluginConformance:
             generation = bench.generation()
             await generation.start()
             steps = [generation.step]
+            await asyncio.sleep(_BACKGROUND_TASKS_BEGIN_WITHIN)
             await generation.stop()
             return [*steps, generation.step]
 

@@ -18,17 +18,25 @@ class ModuleState:
         self._package = package
         self._seen: list[Any] = []  # kept alive, so that no new object takes over an identity
         self._values = self._read()
+        self._owners = {path for path, value in _state_of(package) if isinstance(value, type | ModuleType)}
 
     def changes(self) -> list[str]:
-        """The names whose values are not what they were."""
-        now = self._read()
-        return sorted(path for path, value in self._values.items() if path in now and now[path] != value)
+        """The names whose values are not what they were, and new names in modules and classes that were there."""
+        return sorted(path for path, value in self._read().items() if self._is_other(path, value))
+
+    def _is_other(self, path: str, value: Any) -> bool:
+        if path in self._values:
+            return bool(self._values[path] != value)
+        was_imported_since = path in sys.modules
+        return path.rpartition(".")[0] in self._owners and not was_imported_since
 
     def _read(self) -> dict[str, Any]:
         return {path: self._fingerprint(value, ()) for path, value in _state_of(self._package)}
 
     def _fingerprint(self, value: Any, inside: tuple[int, ...]) -> Any:
-        """Something equal as long as the value stays the same: by content for containers, by identity for the rest."""
+        """Something that is equal as long as the value stays the same: by content for containers and the package's own
+        objects, by identity for the rest.
+        """
         if isinstance(value, _VALUES):
             return (type(value).__name__, value)
         self._seen.append(value)
@@ -41,6 +49,8 @@ class ModuleState:
             return [self._fingerprint(inner, within) for inner in value]
         if isinstance(value, set | frozenset | bytearray):
             return sorted(map(repr, value))
+        if _belongs_to(self._package, type(value).__module__):
+            return (id(value), self._fingerprint(getattr(value, "__dict__", {}), within))
         return id(value)
 
 
@@ -53,21 +63,24 @@ def package_of(plugin_class: type) -> str:
     return package
 
 
+def _belongs_to(package: str, module: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
 def _state_of(package: str) -> Iterator[tuple[str, Any]]:
     for name, module in list(sys.modules.items()):
-        if name == package or name.startswith(f"{package}."):
-            yield from _names_in(name, vars(module), package)
+        if _belongs_to(package, name):
+            yield name, module
+            yield from _names_in(name, vars(module))
 
 
-def _names_in(owner: str, namespace: Mapping[str, Any], package: str) -> Iterator[tuple[str, Any]]:
+def _names_in(owner: str, namespace: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in list(namespace.items()):
         path = f"{owner}.{name}"
         if name.startswith("__") or isinstance(value, _NOT_STATE):
             continue
-        if isinstance(value, type):
-            if f"{value.__module__}.{value.__name__}" == path and not issubclass(value, Enum):
-                yield from _names_in(path, vars(value), package)
-            continue
-        yield path, value
-        if type(value).__module__.partition(".")[0] == package.partition(".")[0]:
-            yield from _names_in(path, getattr(value, "__dict__", {}), package)
+        if not isinstance(value, type):
+            yield path, value
+        elif f"{value.__module__}.{value.__qualname__}" == path and not issubclass(value, Enum):
+            yield path, value
+            yield from _names_in(path, vars(value))
