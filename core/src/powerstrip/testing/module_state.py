@@ -2,7 +2,7 @@
 
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from types import FunctionType, ModuleType
 from typing import Any
@@ -34,24 +34,25 @@ class ModuleState:
         return {path: self._fingerprint(value, ()) for path, value in _state_of(self._package)}
 
     def _fingerprint(self, value: Any, inside: tuple[int, ...]) -> Any:
-        """Something that is equal as long as the value stays the same: by content for containers and the package's own
-        objects, by identity for the rest.
-        """
+        """Something that is equal as long as the value is the same object with the same content."""
         if isinstance(value, _VALUES):
             return (type(value).__name__, value)
         self._seen.append(value)
         if id(value) in inside:
             return "itself"
         within = (*inside, id(value))
+        return (id(value), [(key, self._fingerprint(inner, within)) for key, inner in self._content(value)])
+
+    def _content(self, value: Any) -> Iterable[tuple[Any, Any]]:
         if isinstance(value, Mapping):
-            return [(repr(key), self._fingerprint(inner, within)) for key, inner in value.items()]
+            return ((repr(key), inner) for key, inner in value.items())
         if isinstance(value, list | tuple | deque):
-            return [self._fingerprint(inner, within) for inner in value]
+            return enumerate(value)
         if isinstance(value, set | frozenset | bytearray):
-            return sorted(map(repr, value))
+            return enumerate(sorted(map(repr, value)))
         if _belongs_to(self._package, type(value).__module__):
-            return (id(value), self._fingerprint(getattr(value, "__dict__", {}), within))
-        return id(value)
+            return getattr(value, "__dict__", {}).items()
+        return ()
 
 
 def package_of(plugin_class: type) -> str:
