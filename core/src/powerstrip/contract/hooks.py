@@ -12,6 +12,7 @@ import pluggy
 
 from powerstrip.contract.commands import CommandRunner
 from powerstrip.contract.exports import ExportSource
+from powerstrip.contract.findings import Finding
 from powerstrip.contract.health import HealthCheck
 from powerstrip.contract.interceptors import Interceptor, Middleware
 from powerstrip.contract.problems import ProblemHandler
@@ -70,6 +71,10 @@ class Hooks:
     @hookspec
     def register_tasks(self) -> Sequence[BackgroundTask]:  # type: ignore[empty-body]
         """Supervised tasks that run while the plugin does."""
+
+    @hookspec
+    def register_findings(self) -> Sequence[Finding]:  # type: ignore[empty-body]
+        """What `powerstrip check --strict` should refuse in this plugin's settings, though they work: warnings."""
 
     @hookspec
     def customise_openapi(self, document: dict[str, Any]) -> None:

@@ -1,6 +1,8 @@
 """Who is asking. A plugin that provides the capability `identity` finds out; any plugin may ask.
 
-The provider's interceptor (stage IDENTIFY) writes `exchange.state.identity`; nothing else does.
+The provider's interceptor (stage IDENTIFY) writes `exchange.state.identity`; nothing else does. Where it was shown
+credentials that don't do, it writes the problem to `exchange.state.identity_problem` instead: routes that anyone may
+call answer anyone, all others answer with that problem.
 """
 
 from collections.abc import Mapping
@@ -9,10 +11,11 @@ from typing import Any
 
 from fastapi.requests import HTTPConnection
 
-from powerstrip.contract.problems import Forbidden, Unauthorized
+from powerstrip.contract.problems import Forbidden, Problem, Unauthorized
 from powerstrip.contract.routes import Access
 
 IDENTITY = "identity"
+IDENTITY_PROBLEM = "identity_problem"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,8 @@ class Identity:
     """A caller that proved who it is.
 
     `id` is stable and unique among all callers; `name` is for people; `permissions` are the names
-    that plugins declare (`users:read`), `claims` what else the provider knows.
+    that plugins declare (`users:read`), with `users:*` for a group and `*` for all: ask `may`;
+    `claims` is what else the provider knows.
     """
 
     id: str
@@ -29,6 +33,11 @@ class Identity:
     permissions: frozenset[str] = frozenset()
     session_id: str | None = None
     claims: Mapping[str, Any] = field(default_factory=dict)
+
+    def may(self, permission: str) -> bool:
+        """Whether the caller has a permission, by its name, its group's, or all."""
+        granted = self.permissions
+        return permission in granted or "*" in granted or f"{permission.partition(':')[0]}:*" in granted
 
 
 def identity_of(connection: HTTPConnection) -> Identity | None:
@@ -66,7 +75,7 @@ class _Require:
         identity = _known(connection)
         if self.role is not None and self.role not in identity.roles:
             raise Forbidden(f"Only the role '{self.role}' may do this.")
-        if self.permission is not None and self.permission not in identity.permissions:
+        if self.permission is not None and not identity.may(self.permission):
             # RFC 6750, 3.1: the challenge names the scope that would do.
             challenge = f'Bearer realm="api", error="insufficient_scope", scope="{self.permission}"'
             raise Forbidden(
@@ -90,5 +99,6 @@ def require(role: str | None = None, *, permission: str | None = None) -> Any:
 def _known(connection: HTTPConnection) -> Identity:
     identity = identity_of(connection)
     if identity is None:
-        raise Unauthorized
+        problem: Problem | None = connection.scope.get("state", {}).get(IDENTITY_PROBLEM)
+        raise problem or Unauthorized()
     return identity

@@ -32,11 +32,13 @@ class Assembly:
     index: RouteIndex
 
     def strict_findings(self) -> list[Finding]:
-        """What only `powerstrip check --strict` refuses: routes that don't say who may call them, and shadows."""
+        """What only `powerstrip check --strict` refuses: routes that don't say who may call them, shadows, and
+        what plugins find in their own settings."""
         undeclared = [_undeclared(entry) for entry in self.index.routes if entry.access is None]
         shadows = [finding for _, finding in self.index.shadows()]
         strangers = _without_identity(self.composition, self.index)
-        return [_placed(self.composition, finding) for finding in (*undeclared, *shadows, *strangers)]
+        own = [replace(entry.value, level="warning", plugin=entry.plugin) for entry in self.registrations.findings]
+        return [_placed(self.composition, finding) for finding in (*undeclared, *shadows, *strangers, *own)]
 
 
 def build_application(composition: Composition) -> FastAPI:

@@ -55,6 +55,7 @@ class Registrations(HookCalls):
     health_checks: list[Owned[HealthCheck]] = field(default_factory=list)
     exports: list[Owned[ExportSource]] = field(default_factory=list)
     tasks: list[Owned[BackgroundTask]] = field(default_factory=list)
+    findings: list[Owned[Finding]] = field(default_factory=list)
     openapi: list[Owned[Callable[..., None]]] = field(default_factory=list)
     manager: pluggy.PluginManager = field(default_factory=_new_manager)
     unavailable: frozenset[str] = frozenset()
@@ -82,6 +83,7 @@ _KINDS: tuple[tuple[str, str, type], ...] = (
     ("register_health_checks", "health_checks", HealthCheck),
     ("register_exports", "exports", ExportSource),
     ("register_tasks", "tasks", BackgroundTask),
+    ("register_findings", "findings", Finding),
 )
 
 
