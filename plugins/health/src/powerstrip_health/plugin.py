@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from powerstrip import HostStatus, Plugin, Routes, Services, hookimpl
+from powerstrip import Clock, HostStatus, Plugin, Routes, Services, hookimpl
 from powerstrip_health.routes import router
 from powerstrip_health.schemas import describe_draft
 from powerstrip_health.service import HealthService
@@ -25,7 +25,7 @@ class Health(Plugin[HealthSettings]):
     @hookimpl
     @asynccontextmanager
     async def lifespan(self, services: Services) -> AsyncGenerator[HealthService]:
-        service = HealthService(services[HostStatus], self.settings)
+        service = HealthService(services[HostStatus], self.settings, services[Clock])
         try:
             yield service
         finally:

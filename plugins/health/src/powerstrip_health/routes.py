@@ -54,13 +54,13 @@ router = APIRouter(prefix="/health", dependencies=[Depends(public)])
 @router.get("", summary="Does the process answer?", response_model=HealthSummary, responses=_responses())
 async def summary(request: Request) -> Response:
     """Touches nothing else: it says that the process serves requests."""
-    return _answer(request, _now("healthy"))
+    return _answer(request, _summary("healthy"))
 
 
 @router.get("/live", summary="Should it be restarted?", response_model=HealthSummary, responses=_responses())
 async def live(request: Request) -> Response:
     """For liveness probes. No dependency is looked at: restarting this process would not repair it."""
-    return _answer(request, _now("healthy"))
+    return _answer(request, _summary("healthy"))
 
 
 @router.get(
@@ -72,7 +72,7 @@ async def live(request: Request) -> Response:
 async def startup(request: Request, service: Service) -> Response:
     """For startup probes: 503 until all plugins have started."""
     started = service is not None and service.host.step in ("serving", "draining")
-    return _answer(request, _now("healthy" if started else "unhealthy"), service)
+    return _answer(request, _summary("healthy" if started else "unhealthy", service), service)
 
 
 @router.get(
@@ -84,13 +84,13 @@ async def startup(request: Request, service: Service) -> Response:
 async def ready(request: Request, service: Service) -> Response:
     """For readiness probes: 503 while starting or draining, and while a critical check fails."""
     if service is None:
-        return _answer(request, _now("unhealthy"))
+        return _answer(request, _summary("unhealthy"))
     readiness = await service.readiness()
     if not _shows_details(request, service):
-        return _answer(request, _now(readiness.status), service)
+        return _answer(request, _summary(readiness.status, service), service)
     health = ReadinessSummary(
         status=readiness.status,
-        timestamp=datetime.now(UTC),
+        timestamp=service.clock.now(),
         step=readiness.step,
         generation=readiness.generation,
         reasons=list(readiness.reasons),
@@ -110,15 +110,15 @@ async def detailed(request: Request, service: Service) -> Response:
     `details` in the settings decides who sees more than the status.
     """
     if service is None:
-        return _answer(request, _now("unhealthy"))
+        return _answer(request, _summary("unhealthy"))
     report = await service.report()
     if not _shows_details(request, service):
-        return _answer(request, _now(report.status), service)
-    return _answer(request, detailed_health(report, datetime.now(UTC), debug=service.host.debug), service)
+        return _answer(request, _summary(report.status, service), service)
+    return _answer(request, detailed_health(report, service.clock.now(), debug=service.host.debug), service)
 
 
-def _now(status: Status) -> HealthSummary:
-    return HealthSummary(status=status, timestamp=datetime.now(UTC))
+def _summary(status: Status, service: HealthService | None = None) -> HealthSummary:
+    return HealthSummary(status=status, timestamp=service.clock.now() if service else datetime.now(UTC))
 
 
 def _shows_details(request: Request, service: HealthService) -> bool:

@@ -4,13 +4,11 @@ import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from contextvars import Context, copy_context
-from datetime import UTC, datetime
-from time import monotonic
 from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from powerstrip import HealthCheck, HostStatus, OwnedCheck
+from powerstrip import Clock, HealthCheck, HostStatus, OwnedCheck
 from powerstrip_health.domain import CheckResult, Readiness, Report, reasons_of
 from powerstrip_health.settings import HealthSettings
 
@@ -23,9 +21,10 @@ _STOP_TIMEOUT = 1.0
 class HealthService:
     """Answers how this generation is."""
 
-    def __init__(self, host: HostStatus, settings: HealthSettings) -> None:
+    def __init__(self, host: HostStatus, settings: HealthSettings, clock: Clock) -> None:
         self.settings = settings
         self.host = host
+        self.clock = clock
         self._runners: dict[OwnedCheck, _CheckRunner] = {}
         # Of the service, not of whoever asks: what a check logs is no part of that request.
         self._context = copy_context()
@@ -57,15 +56,16 @@ class HealthService:
 
     def _runner(self, owned: OwnedCheck) -> "_CheckRunner":
         if owned not in self._runners:
-            self._runners[owned] = _CheckRunner(owned, self.settings, self._context)
+            self._runners[owned] = _CheckRunner(owned, self.settings, self.clock, self._context)
         return self._runners[owned]
 
 
 class _CheckRunner:
     """One check: at most one run at a time, its result shared by all who ask meanwhile and for a while after."""
 
-    def __init__(self, owned: OwnedCheck, settings: HealthSettings, context: Context) -> None:
+    def __init__(self, owned: OwnedCheck, settings: HealthSettings, clock: Clock, context: Context) -> None:
         self._owned = owned
+        self._clock = clock
         self._context = context
         self._timeout = min(owned.check.timeout, settings.max_check_timeout)
         self._ttl = settings.cache_ttl
@@ -76,7 +76,7 @@ class _CheckRunner:
 
     async def result(self) -> CheckResult:
         """The result of the last run while it is fresh, else of the run that goes on or of a new one."""
-        if self._last is not None and monotonic() < self._fresh_until:
+        if self._last is not None and self._clock.monotonic() < self._fresh_until:
             return self._last
         if self._observation is None or self._observation.done():
             self._observation = asyncio.create_task(self._observe(), context=self._context)
@@ -91,20 +91,20 @@ class _CheckRunner:
         return running
 
     async def _observe(self) -> CheckResult:
-        started, checked_at = monotonic(), datetime.now(UTC)
+        started, checked_at = self._clock.monotonic(), self._clock.now()
         facts, error = await self._ask()
         result = CheckResult(
             self._owned.plugin,
             self._owned.check.name,
             self._owned.check.critical,
             checked_at,
-            duration_ms=round((monotonic() - started) * 1000, 3),
+            duration_ms=round((self._clock.monotonic() - started) * 1000, 3),
             facts=facts,
             error=type(error).__name__ if error else None,
             message=str(error) if error else None,
         )
         self._log_change(error)
-        self._last, self._fresh_until = result, monotonic() + self._ttl
+        self._last, self._fresh_until = result, self._clock.monotonic() + self._ttl
         return result
 
     async def _ask(self) -> tuple[dict[str, Any], BaseException | None]:
@@ -133,7 +133,7 @@ class _CheckRunner:
 
 async def _call(check: HealthCheck) -> dict[str, Any]:
     facts = await check.check()
-    readable = to_jsonable_python(dict(facts or {}), inf_nan_mode="strings", fallback=lambda fact: type(fact).__name__)
+    readable = to_jsonable_python(dict(facts or {}), fallback=lambda fact: type(fact).__name__)
     return {str(name): fact for name, fact in readable.items()}
 
 
