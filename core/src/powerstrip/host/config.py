@@ -36,10 +36,10 @@ from powerstrip.host.settings import (
     SectionSettings,
     ServerSettings,
 )
-from powerstrip.host.source import Source, Span, read_source
+from powerstrip.host.source import Source, Span, read_source, shortened
 from powerstrip.host.validation import SettingsCheck
 from powerstrip.host.values import Value, hidden_values, section_values, settings_values
-from powerstrip.host.wording import EXPECTED, described, did_you_mean, shortened, wrong_type
+from powerstrip.host.wording import EXPECTED, described, did_you_mean, wrong_type
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 SettingsT = TypeVar("SettingsT", bound=PluginSettings)

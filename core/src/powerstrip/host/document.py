@@ -10,7 +10,7 @@ from powerstrip.contract.errors import ConfigError
 from powerstrip.contract.findings import Finding
 from powerstrip.host.codes import ConfigCode
 from powerstrip.host.scalars import ScalarValue, has_leading_zero, read_plain
-from powerstrip.host.source import Source, Span
+from powerstrip.host.source import Source, Span, shortened
 from powerstrip.host.syntax import syntax_findings
 
 MAX_NODES = 100_000
@@ -54,8 +54,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class MappingNode:
+    """`repeated` are entries whose key stood before: they are reported and have no effect."""
+
     span: Span
     entries: Mapping[str, Entry]
+    repeated: tuple[tuple[str, Entry], ...] = ()
+
+    def written(self) -> Iterator[tuple[str, Entry]]:
+        """All entries that stand in the source."""
+        yield from self.entries.items()
+        yield from self.repeated
 
 
 Node = ScalarNode | SequenceNode | MappingNode
@@ -95,10 +103,10 @@ def plain_data(node: Node) -> Any:
 
 
 def walk(node: Node, path: ConfigPath = ()) -> Iterator[tuple[ConfigPath, Node]]:
-    """Every node with its path, parents first."""
+    """Every node with its path, parents first, those of repeated keys included."""
     yield path, node
     if isinstance(node, MappingNode):
-        for key, entry in node.entries.items():
+        for key, entry in node.written():
             yield from walk(entry.node, (*path, key))
     elif isinstance(node, SequenceNode):
         for index, item in enumerate(node.items):
@@ -138,9 +146,9 @@ def _child(node: Node, step: str | int) -> Entry | None:
 def map_scalars(node: Node, change: Callable[[ScalarNode], ScalarNode]) -> Node:
     """The same tree with every scalar changed."""
     match node:
-        case MappingNode(span, entries):
+        case MappingNode(span, entries, repeated):
             changed = {key: replace(entry, node=map_scalars(entry.node, change)) for key, entry in entries.items()}
-            return MappingNode(span, changed)
+            return MappingNode(span, changed, repeated)
         case SequenceNode(span, items):
             return SequenceNode(span, tuple(map_scalars(item, change) for item in items))
         case ScalarNode():
@@ -152,7 +160,7 @@ def written_scalar(span: Span, text: str, findings: list[Finding], **marks: bool
     try:
         value = read_plain(text)
     except ValueError as error:
-        findings.append(span.finding(ConfigCode.NUMBER, str(error), hint="quote it to make it text"))
+        findings.append(span.finding(ConfigCode.NUMBER, str(error), hint="quote it if it is text"))
         return ScalarNode(span, text, None, plain=True, broken=True)
     return ScalarNode(span, text, value, plain=True, **marks)
 
@@ -227,6 +235,7 @@ class _Composer:
 
     def _mapping(self, start: Any, depth: int) -> MappingNode:
         entries: dict[str, Entry] = {}
+        repeated: list[tuple[str, Entry]] = []
         merged: list[MappingNode] = []
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key = self._node(event, depth + 1)
@@ -234,7 +243,11 @@ class _Composer:
             if isinstance(key, ScalarNode) and key.plain and key.text == "<<":
                 merged += self._merge_sources(value)
             elif isinstance(key, ScalarNode):
-                self._add(entries, key, value)
+                if key.text in entries:
+                    self._refuse_repeated(key, entries[key.text])
+                    repeated.append((key.text, Entry(key.span, value)))
+                else:
+                    entries[key.text] = Entry(key.span, value)
             else:
                 message = "a key is text, this one is a mapping or a list"
                 hint = "quote it; a ${...} inside [ ] or { } needs quotes too"
@@ -242,15 +255,12 @@ class _Composer:
         for source in merged:
             for name, entry in source.entries.items():
                 entries.setdefault(name, entry)
-        return MappingNode(self._span(start, event), entries)
+        return MappingNode(self._span(start, event), entries, tuple(repeated))
 
-    def _add(self, entries: dict[str, Entry], key: ScalarNode, value: Node) -> None:
-        if key.text in entries:
-            first = entries[key.text].key.position.line
-            message = f"the key '{key.text}' stands twice in this mapping, first on line {first}"
-            self.findings.append(key.span.finding(ConfigCode.DUPLICATE_KEY, message, hint="remove one of them"))
-            return
-        entries[key.text] = Entry(key.span, value)
+    def _refuse_repeated(self, key: ScalarNode, first: Entry) -> None:
+        line = first.key.position.line
+        message = f"the key '{shortened(key.text)}' stands twice in this mapping, first on line {line}"
+        self.findings.append(key.span.finding(ConfigCode.DUPLICATE_KEY, message, hint="remove one of them"))
 
     def _merge_sources(self, value: Node) -> list[MappingNode]:
         sources = list(value.items) if isinstance(value, SequenceNode) else [value]

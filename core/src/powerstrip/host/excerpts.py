@@ -1,8 +1,11 @@
 """Lines of the config with a caret below, and no secret in them."""
 
 import re
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable
 from functools import cached_property
+from itertools import islice
+from typing import NamedTuple
 
 from powerstrip.contract.findings import Position
 from powerstrip.host.document import ConfigPath, Document, MappingNode, ScalarNode, walk
@@ -14,9 +17,22 @@ REDACTED = "**********"
 
 _WIDEST = 120
 _BEFORE_CARET = 60
+_CUT = "…"
 _KEY = re.compile(r"[\s-]*[\w.-]+:(?=\s|$)")
 _WORD = re.compile(r"[\w.-]+")
+_COMMENT = re.compile(r"(?:^|\s+)#")
+_PUNCTUATION = r"<\s\[\]{}:,?._=-"
+_TEXT = re.compile(rf"[^{_PUNCTUATION}](?:.*[^{_PUNCTUATION}])?")
+_MARKS = re.compile(r"(?:[&!][^\s,\[\]{}]+[\s:\[{-]*)+")
 _SECTION = re.compile(r"^(?P<name>\w+):")
+
+
+class Token(NamedTuple):
+    """A key or a single value, by its indexes in the text."""
+
+    start: int
+    end: int
+    shown: bool
 
 
 class Excerpts:
@@ -36,44 +52,54 @@ class Excerpts:
         line = self._source.line(position.line)
         first = position.column - 1
         last = min(first + self._width(position, line), len(line))
-        if self._root is None and not self._in_core_section(position.line):
-            key = _KEY.match(line)
-            line = f"{key.group() if key else ''} …"
-            return _underlined(line, min(first, len(line) - 1), min(last, len(line)))
-        hidden = list(self._hidden_in(position.line, line))
-        return _underlined(_redacted(line, hidden), _moved(first, hidden), _moved(last, hidden))
+        if self._root is None:
+            return _underlined(line if self._in_core_section(position.line) else _key_only(line), first, last)
+        hidden, end = self._hidden_in(position.line, line)
+        return _underlined(_redacted(line[:end], hidden), _moved(first, hidden), _moved(last, hidden))
 
     def _width(self, position: Position, line: str) -> int:
         if template := TEMPLATE.match(line, position.column - 1):
             return len(template.group())
-        word = _WORD.match(line, position.column - 1)
         start = self._source.start_of(position.line) + position.column - 1
-        return self._widths.get(start) or (len(word.group()) if word else 1)
+        word = _WORD.match(line, position.column - 1)
+        return self._lengths.get(start) or (len(word.group()) if word else 1)
 
     @cached_property
-    def _widths(self) -> dict[int, int]:
-        """The lengths of all keys and values, by where they start."""
-        widths: dict[int, int] = {}
-        for _, node in walk(self._root) if self._root else ():
-            widths[node.span.start] = node.span.end - node.span.start
+    def _tokens(self) -> list[Token]:
+        """All keys and single values, in the order of the text."""
+        tokens: set[Token] = set()
+        for path, node in walk(self._root) if self._root else ():
             if isinstance(node, MappingNode):
-                widths |= {entry.key.start: entry.key.end - entry.key.start for entry in node.entries.values()}
-        return widths
-
-    def _hidden_in(self, number: int, line: str) -> Iterator[tuple[int, int]]:
-        """What must not be shown of a line, as columns; the `${...}` themselves may be."""
-        start = self._source.start_of(number)
-        for span_start, span_end in self._hidden:
-            first, last = max(span_start - start, 0), min(span_end - start, len(line))
-            if first < last:
-                yield from ((a, b) for a, b in _outside_templates(line, first, last) if line[a:b].strip(" '\""))
+                tokens |= {Token(entry.key.start, entry.key.end, shown=True) for _, entry in node.written()}
+            elif isinstance(node, ScalarNode):
+                # A switch is no secret, wherever it stands.
+                shown = isinstance(node.value, bool) or self._reveals(path)
+                tokens.add(Token(node.span.start, node.span.end, shown))
+        return sorted(tokens)
 
     @cached_property
-    def _hidden(self) -> list[tuple[int, int]]:
-        leaves = [(path, node) for path, node in walk(self._root) if isinstance(node, ScalarNode)] if self._root else []
-        # A switch is no secret, wherever it stands.
-        hidden = (node.span for path, node in leaves if not isinstance(node.value, bool) and not self._reveals(path))
-        return sorted({(span.start, span.end) for span in hidden})
+    def _lengths(self) -> dict[int, int]:
+        return {token.start: token.end - token.start for token in self._tokens}
+
+    def _hidden_in(self, number: int, line: str) -> tuple[list[tuple[int, int]], int]:
+        """What must not be shown of a line, as columns, and where a comment ends what is shown.
+
+        Only what is known to be no secret is shown: keys, values that the settings' types reveal, and punctuation.
+        """
+        start = self._source.start_of(number)
+        hidden: list[tuple[int, int]] = []
+        end = 0
+        for token in islice(self._tokens, bisect_right(self._tokens, start, key=lambda token: token.end), None):
+            first, last = max(token.start - start, end), min(token.end - start, len(line))
+            if token.start >= start + len(line):
+                break
+            hidden += _unknown(line, end, first)
+            if not token.shown:
+                hidden += _outside_templates(line, first, last)
+            end = max(end, last)
+        comment = _COMMENT.search(line, end)
+        shown_end = comment.start() if comment else len(line)
+        return hidden + _unknown(line, end, shown_end), shown_end
 
     def _in_core_section(self, number: int) -> bool:
         """Whether the nearest key without indentation, upwards, is that of a core section."""
@@ -82,14 +108,27 @@ class Excerpts:
         return section in CORE_SECTIONS
 
 
-def _outside_templates(line: str, first: int, last: int) -> Iterator[tuple[int, int]]:
-    """The stretches of text around templates, and the defaults inside them: a default may be a secret as well."""
+def _key_only(line: str) -> str:
+    key = _KEY.match(line)
+    return f"{key.group()} {_CUT}" if key else _CUT
+
+
+def _unknown(line: str, first: int, last: int) -> list[tuple[int, int]]:
+    """The text between two tokens, if it is more than punctuation, anchors and tags."""
+    found = _TEXT.search(line, first, last)
+    return [found.span()] if found and not _MARKS.fullmatch(found.group()) else []
+
+
+def _outside_templates(line: str, first: int, last: int) -> list[tuple[int, int]]:
+    """The text of a value around its templates, and the defaults inside them: a default may be a secret as well."""
+    hidden: list[tuple[int, int]] = []
     for template in TEMPLATE.finditer(line, first, last):
-        yield first, template.start()
-        first = template.end()
+        hidden.append((first, template.start()))
         if template["default"]:
-            yield template.span("default")
-    yield first, last
+            hidden.append(template.span("default"))
+        first = template.end()
+    hidden.append((first, last))
+    return [(first, last) for first, last in hidden if line[first:last].strip(" '\"")]
 
 
 def _redacted(line: str, hidden: list[tuple[int, int]]) -> str:
@@ -110,9 +149,10 @@ def _moved(column: int, hidden: list[tuple[int, int]]) -> int:
 
 
 def _underlined(line: str, first: int, last: int) -> str:
-    """The line, or as much of a long one as surrounds the caret."""
+    """The line, or as much of a long one as surrounds the caret; a caret behind its end stands at the end."""
+    first = min(first, max(len(line) - 1, 0))
     cut = max(0, first - _BEFORE_CARET) if len(line) > _WIDEST else 0
-    shown = ("…" if cut else "") + line[cut : cut + _WIDEST] + ("…" if len(line) > cut + _WIDEST else "")
+    shown = (_CUT if cut else "") + line[cut : cut + _WIDEST] + (_CUT if len(line) > cut + _WIDEST else "")
     column = first - cut + (1 if cut else 0)
     blank = "".join("\t" if character == "\t" else " " for character in shown[:column])
     return f"{shown}\n{blank}{'^' * max(1, min(last - first, len(shown) - column))}"

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from powerstrip.host.document import ConfigPath
+from powerstrip.host.shape import Shape
 from powerstrip.host.wording import CHOICES, EXPECTED
 
 KEYED = frozenset({"missing", "extra_forbidden", "unexpected_keyword_argument"})
@@ -20,7 +21,8 @@ UNION = "union"
 class Fault:
     """One error. `path` leads to the value, or to the mapping that has or lacks `key`.
 
-    In a union, `union` is where it stands and `option` names the member that was tried.
+    In a union, `union` is where it stands and `option` names the member that was tried. `of_default` tells that the
+    value is not written in the config.
     """
 
     kind: str
@@ -30,20 +32,24 @@ class Fault:
     key: str | None = None
     union: ConfigPath | None = None
     option: str | None = None
+    of_default: bool = False
 
 
-def located(error: ErrorDetails, data: Any) -> Fault:
+def located(error: ErrorDetails, data: Any, shape: Shape) -> Fault:
     """Tells the parts of pydantic's location that lead through `data` from those that name a union's member."""
-    kind, location, key = error["type"], error["loc"], None
+    kind, location, key = error["type"], list(error["loc"]), None
     if location and kind in KEYED:
-        *location, key = location  # type: ignore[assignment]  # loc is a tuple, its head a list
+        key = str(location.pop())
     elif location and location[-1] == "[key]":
-        *location, key, _ = location  # type: ignore[assignment]  # as above
-    fault = Fault(kind, error["msg"], error.get("ctx", {}), key=None if key is None else str(key))
+        key = str(location[-2])
+        location = location[:-2]
+    fault = Fault(kind, error["msg"], error.get("ctx", {}), key=key)
     path: ConfigPath = ()
-    for step in location:
+    for index, step in enumerate(location):
         if _leads_into(data, step):
             data, path = data[step], (*path, step)
+        elif step in shape.keys(path):
+            return replace(fault, path=(*path, *location[index:]), of_default=True)
         elif fault.union is None:
             fault = replace(fault, union=path, option=str(step))
     return replace(fault, path=path)

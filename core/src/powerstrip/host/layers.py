@@ -82,20 +82,19 @@ def _keys(source: Source, start: int, end: int, separator: str) -> list[Key]:
     """The keys that the name of an override is made of; none when one of them is empty."""
     keys: list[Key] = []
     for part in source.text[start:end].split(separator):
-        keys.append((part, Span(source, start, start + len(part))))
+        keys.append((part, Span(source, start if keys else 0, start + len(part))))
         start += len(part) + len(separator)
     return keys if all(part for part, _ in keys) else []
 
 
 def _add_layer(keys: list[Key], value: Span, documents: list[Document], findings: list[Finding]) -> None:
-    name = value.source.name
     if not keys:
         hint = "write --set section.key=value, or POWERSTRIP__SECTION__KEY=value"
         start = Span(value.source, 0, 0)
-        findings.append(start.finding(ConfigCode.OVERRIDE, f"'{name}' does not say which key it sets", hint=hint))
+        findings.append(start.finding(ConfigCode.OVERRIDE, "it does not say which key it sets", hint=hint))
         return
     if first_not_text(value.source.text):
-        findings.append(value.finding(ConfigCode.ENCODING, f"'{name}' holds a character that is not text"))
+        findings.append(value.finding(ConfigCode.ENCODING, "it holds a character that is not text"))
         return
     try:
         node = _override_value(value, findings)

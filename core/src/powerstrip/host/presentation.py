@@ -58,7 +58,7 @@ class Presenter:
             return None
         plugins = document.root.entries["plugins"].node
         index = document.source.start_of(position.line) + position.column - 1
-        sections = plugins.entries.items() if isinstance(plugins, MappingNode) else ()
+        sections = plugins.written() if isinstance(plugins, MappingNode) else ()
         return next((name for name, entry in sections if entry.key.start <= index < entry.node.span.end), None)
 
     def _reveals(self, path: ConfigPath) -> bool:

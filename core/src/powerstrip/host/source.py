@@ -12,6 +12,8 @@ from powerstrip.host.codes import ConfigCode
 
 MAX_FILE_SIZE = 1024 * 1024
 
+_QUOTED = 60
+
 # What the YAML scanner counts as the end of a line; `splitlines` knows more.
 _LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -82,6 +84,11 @@ def read_source(path: Path, name: str) -> Source:
         message = f"the control character U+{ord(found.group()):04X} can't stand in a config"
         raise Span(source, *found.span()).refusal(ConfigCode.ENCODING, message, hint="remove it")
     return source
+
+
+def shortened(text: str) -> str:
+    """A text as far as a message can quote it."""
+    return text if len(text) <= _QUOTED else f"{text[:_QUOTED]}…"
 
 
 def first_not_text(text: str) -> re.Match[str] | None:

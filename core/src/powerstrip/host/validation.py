@@ -12,7 +12,7 @@ from powerstrip.host.document import ConfigPath, Entry, Node, ScalarNode, neares
 from powerstrip.host.faults import KEYED, UNION, Fault, collapse_unions, located
 from powerstrip.host.scalars import SWITCHES
 from powerstrip.host.shape import Shape
-from powerstrip.host.source import Span
+from powerstrip.host.source import Span, shortened
 from powerstrip.host.wording import (
     CHOICES,
     EXPECTED,
@@ -20,8 +20,7 @@ from powerstrip.host.wording import (
     described,
     did_you_mean,
     not_allowed,
-    quoting_hint,
-    shortened,
+    spelling_hint,
     validator_words,
     wrong_type,
 )
@@ -50,16 +49,29 @@ class SettingsCheck(Generic[ModelT]):
     def run(self) -> ModelT | list[Finding]:
         """The settings, or everything that is wrong with them."""
         data = plain_data(self._entry.node)
+        validate = self._from_json
         while True:
             try:
-                return self._model.model_validate_json(json.dumps(data), strict=True)
+                return validate(data)
             except ValidationError as error:
                 # Without the inputs, and handled outside this block, so that no traceback can show a secret.
                 details = error.errors(include_url=False, include_input=False)
-            faults = [located(detail, data) for detail in details]
+            faults = [located(detail, data, self._shape) for detail in details]
+            if validate == self._from_json:
+                faults = [fault for fault in faults if not fault.of_default]
+            if not faults:
+                validate = self._from_objects
+                continue
             converted = [self._converted(fault, data) for fault in faults]
             if not any(converted):
                 return [finding for fault in collapse_unions(faults) for finding in self._findings(fault)]
+
+    def _from_json(self, data: Any) -> ModelT:
+        return self._model.model_validate_json(json.dumps(data), strict=True)
+
+    def _from_objects(self, data: Any) -> ModelT:
+        """For data that is right, and defaults like `SecretStr("x")`: pydantic refuses such objects beside JSON."""
+        return self._model.model_validate(data, strict=False)
 
     def _converted(self, fault: Fault, data: Any) -> bool:
         """Whether the value in `data` could be replaced by one that the setting may want."""
@@ -82,7 +94,9 @@ class SettingsCheck(Generic[ModelT]):
         node = node_at(self._entry.node, fault.path)
         if isinstance(node, ScalarNode) and node.broken:
             return
-        if fault.kind == "missing":
+        if fault.of_default:
+            yield self._wrong_default(fault)
+        elif fault.kind == "missing":
             yield self._missing(fault)
         elif fault.kind in KEYED:
             yield self._unknown_key(fault)
@@ -106,17 +120,21 @@ class SettingsCheck(Generic[ModelT]):
         message = f"unknown key '{shortened(key)}' in '{self._full_name(fault.path)}'"
         return self._place((*fault.path, key)).finding(ConfigCode.UNKNOWN_KEY, message, hint=hint)
 
+    def _wrong_default(self, fault: Fault) -> Finding:
+        message = f"the default of '{self._full_name(fault.path)}' is refused by the plugin itself"
+        return self._place(fault.path).finding(ConfigCode.VALUE, message, hint="set it, and tell the plugin's author")
+
     def _wrong_value(self, fault: Fault, node: Node | None) -> Finding:
         shown = self._shape.reveals(fault.path)
-        got = described(node, shown)
         expected = fault.context["expected"] if fault.kind == UNION else [EXPECTED.get(fault.kind, "")]
-        if expected != [""]:
-            code, message, hint = ConfigCode.WRONG_TYPE, wrong_type(expected, got), quoting_hint(node, expected, shown)
+        if any(expected):
+            code, message = ConfigCode.WRONG_TYPE, wrong_type(expected, described(node, shown))
+            hint = spelling_hint(node, expected, shown)
         else:
             code, hint = ConfigCode.VALUE, self._hint_for_value(fault, node)
-            words = not_allowed(fault.kind, fault.context, got)
+            words = not_allowed(fault.kind, fault.context, node, shown)
             message = words or validator_words(fault.message, self._hidden_texts(fault.path))
-        place = node.span if node and fault.path else self._place(fault.path)
+        place = node.span if isinstance(node, ScalarNode) else self._place(fault.path)
         return place.finding(code, f"'{self._full_name(fault.path)}': {message}", hint=hint)
 
     def _hint_for_value(self, fault: Fault, node: Node | None) -> str | None:

@@ -6,10 +6,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from powerstrip.host.document import MappingNode, Node, ScalarNode, SequenceNode
+from powerstrip.host.source import shortened
 
-_SHORT = 60
-
-_SWITCH, _WHOLE, _NUMBER, _TEXT = "on or off", "a whole number", "a number", "text"
+_SWITCH, _WHOLE, _A_NUMBER, _TEXT = "on or off", "a whole number", "a number", "text"
 _LIST, _MAPPING = "a list", "a mapping (key: value)"
 EXPECTED: Mapping[str, str] = {
     "bool_type": _SWITCH,
@@ -17,9 +16,9 @@ EXPECTED: Mapping[str, str] = {
     "int_type": _WHOLE,
     "int_parsing": _WHOLE,
     "int_from_float": _WHOLE,
-    "float_type": _NUMBER,
-    "float_parsing": _NUMBER,
-    "decimal_type": _NUMBER,
+    "float_type": _A_NUMBER,
+    "float_parsing": _A_NUMBER,
+    "decimal_type": _A_NUMBER,
     "string_type": _TEXT,
     "bytes_type": _TEXT,
     "url_type": _TEXT,
@@ -46,12 +45,13 @@ _LIMITS: Mapping[str, str] = {
     "less_than": "must be less than {lt}",
     "less_than_equal": "must be at most {le}",
     "multiple_of": "must be a multiple of {multiple_of}",
-    "string_too_short": "must have at least {min_length} characters",
-    "string_too_long": "must have at most {max_length} characters",
-    "too_short": "must have at least {min_length} items",
-    "too_long": "must have at most {max_length} items",
+    "string_too_short": "must have at least {min_length} {units}",
+    "string_too_long": "must have at most {max_length} {units}",
+    "too_short": "must have at least {min_length} {units}",
+    "too_long": "must have at most {max_length} {units}",
     "string_pattern_mismatch": "must match the pattern {pattern}",
 }
+_DIGITS = re.compile(r"[-+]?[0-9_]*\.?[0-9_]+")
 _PYDANTIC_WORDS = re.compile(r"^(?:Value error|Assertion failed), ")
 
 TEMPLATE = re.compile(r"(?<!\$)\$\{(?:file:[^}]*|[A-Za-z_]\w*(?::-(?P<default>[^}]*))?)\}", re.ASCII)
@@ -62,11 +62,17 @@ def wrong_type(expected: Iterable[str], got: str) -> str:
     return f"expected {' or '.join(dict.fromkeys(expected))}, got {got}"
 
 
-def not_allowed(kind: str, context: Mapping[str, Any], got: str) -> str | None:
+def not_allowed(kind: str, context: Mapping[str, Any], node: Node | None, shown: bool) -> str | None:
     """What is wrong with a value of the right type; None for what only pydantic has words for."""
     if kind in CHOICES:
-        return f"expected {context['expected']}, got {got}"
-    return _LIMITS[kind].format_map(context) if kind in _LIMITS else None
+        return f"expected {context['expected']}, got {described(node, shown)}"
+    if kind not in _LIMITS:
+        return None
+    if context.get("min_length") == 1 and kind.endswith("too_short"):
+        return "must not be empty"
+    units = "characters" if isinstance(node, ScalarNode) else "items"
+    bounds = {name: f"{bound:g}" if isinstance(bound, float) else bound for name, bound in context.items()}
+    return _LIMITS[kind].format(**bounds, units=units)
 
 
 def validator_words(message: str, hidden: Iterable[str]) -> str:
@@ -83,25 +89,28 @@ def described(node: Node | None, shown: bool) -> str:
         return "a mapping"
     if isinstance(node, SequenceNode):
         return "a list"
-    if node is None:
+    if node is None or (node.value is None and not node.template):
         return "nothing"
     kind = _kind(node)
     if node.template:
         return f"{kind} from {shortened(node.span.text) if shown else templates_only(node.span.text)}"
-    return f"{kind} {_quoted(node)}" if shown and node.value is not None else kind
+    quoted = shortened(node.text) if kind == _A_NUMBER else f"'{shortened(node.text)}'"
+    return f"{kind.replace('a ', 'the ')} {quoted}" if shown else kind
 
 
-def quoting_hint(node: Node | None, expected: Collection[str], shown: bool) -> str | None:
+def spelling_hint(node: Node | None, expected: Collection[str], shown: bool) -> str | None:
     """How to write the value so that it has the type it was meant to have."""
-    if not isinstance(node, ScalarNode) or node.template:
+    if not isinstance(node, ScalarNode):
         return None
+    wants_number = bool({_WHOLE, _A_NUMBER} & set(expected))
+    if node.template:
+        return "write it without quotes" if not node.plain and not node.secret_file and wants_number else None
     if node.plain and not isinstance(node.value, str) and node.value is not None and _TEXT in expected:
-        return f"quote it: '{node.text}'" if shown else "quote it"
-    if isinstance(node.value, str) and {_WHOLE, _NUMBER} & set(expected):
-        if not node.plain and re.fullmatch(r"[-+]?[0-9.]+", node.text):
-            return "write it without quotes"
-        if re.fullmatch(r"[-+]?[0-9_]+", node.text):
-            return "write it without '_'"
+        return f"quote it: '{shortened(node.text)}'" if shown else "quote it"
+    if _MAPPING in expected and node.plain and ":" in node.text:
+        return "put a space behind the ':'"
+    if wants_number and isinstance(node.value, str) and _DIGITS.fullmatch(node.text):
+        return "write it without '_'" if node.plain else "write it without quotes"
     return None
 
 
@@ -109,7 +118,7 @@ def did_you_mean(word: str, known: Iterable[str], *, prefix: str = "") -> str | 
     """A suggestion when one of the known words is close."""
     words = list(known)
     folded = {known_word.lower().replace("-", "_"): known_word for known_word in words}
-    close = get_close_matches(word[:_SHORT].lower().replace("-", "_"), folded, n=1, cutoff=0.65)
+    close = get_close_matches(word[:60].lower().replace("-", "_"), folded, n=1, cutoff=0.65)
     return f"did you mean '{prefix}{folded[close[0]]}'?" if close else None
 
 
@@ -119,10 +128,6 @@ def templates_only(text: str) -> str:
     return " ".join(found) or "${...}"
 
 
-def shortened(text: str) -> str:
-    return text if len(text) <= _SHORT else f"{text[:_SHORT]}…"
-
-
 def choices(context: Mapping[str, Any]) -> list[str]:
     """The texts that a choice is made of; pydantic gives them as one text, each in quotes."""
     return re.findall(r"'([^']*)'", str(context.get("expected", "")))
@@ -130,12 +135,7 @@ def choices(context: Mapping[str, Any]) -> list[str]:
 
 def _kind(node: ScalarNode) -> str:
     if isinstance(node.value, bool):
-        return "the switch"
+        return "a switch"
     if isinstance(node.value, int | float):
-        return "the number"
-    return "text" if isinstance(node.value, str) else "nothing"
-
-
-def _quoted(node: ScalarNode) -> str:
-    text = shortened(node.text)
-    return text if _kind(node) == "the number" else f"'{text}'"
+        return _A_NUMBER
+    return _TEXT if isinstance(node.value, str) else "nothing"
