@@ -11,7 +11,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import entry_points
@@ -40,7 +40,7 @@ _GRACE = 0.5
 _BACKGROUND_TASKS_BEGIN_WITHIN = 0.05
 _OFF_LIMIT = 60.0
 # Of each setting's type at least one of these is not.
-_WRONG_VALUES: tuple[Any, ...] = (
+_WRONG_VALUES: Sequence[Any] = (
     {"no_such_key": {"of": "the wrong type"}},
     [["of the wrong type"]],
     "\N{INTERROBANG} of the wrong type \N{INTERROBANG}",
