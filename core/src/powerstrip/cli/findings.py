@@ -19,13 +19,13 @@ def render_findings(findings: Sequence[Finding]) -> str:
     return "\n".join([*map(render_finding, findings), total])
 
 
-def place_of(position: Position | None) -> str:
-    """`config/config.yaml:7:3`, as editors and terminals make links of it, or the name of a variable or an option."""
+def stated(position: Position | None) -> str:
+    """`at config/config.yaml:7:3`, which editors and terminals make a link of, or `by --set plugins.users`."""
     if position is None:
-        return "an unknown place"
+        return "by default"
     if position.file.startswith((ENVIRONMENT_NAME, OPTION_NAME)):
-        return position.file
-    return f"{position.file}:{position.line}:{position.column}"
+        return f"by {position.file}"
+    return f"at {position.file}:{position.line}:{position.column}"
 
 
 def _order(finding: Finding) -> tuple[bool, str, int, int, str, str]:

@@ -76,7 +76,7 @@ class _CommandLine(TyperGroup):
         name, *line = args
         if name not in self._own:
             source, line = split_config_arguments(line)
-            self._add_plugin_commands(source)
+            self._look_for(name, source)
         return super().resolve_command(ctx, [name, *line])
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -86,6 +86,15 @@ class _CommandLine(TyperGroup):
         except FindingsError:
             print_error("The commands of plugins are missing here: `powerstrip check` says what is wrong.\n")
         return super().list_commands(ctx)
+
+    def _look_for(self, name: str, source: ConfigArguments) -> None:
+        if source.is_absent:
+            print_error(f"There is no {source} here, so only the core's commands are known.")
+        try:
+            self._add_plugin_commands(source)
+        except FindingsError:
+            print_error(f"'{name}' is no command of the core, and those of plugins are not known:")
+            raise
 
     def _add_plugin_commands(self, source: ConfigArguments) -> None:
         if not source.is_absent:

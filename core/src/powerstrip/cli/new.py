@@ -1,5 +1,6 @@
 """`powerstrip new`: a plugin to start from."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -21,4 +22,5 @@ def new(
     root = write_plugin(plugin, output)
     for path in written_files(plugin):
         print_text(str(root / path))
-    print_text(f"\nNext: pip install -e {root}[test]\n      switch it on in the config: plugins: {{{plugin.name}: on}}")
+    place = shlex.quote(f"{root}[test]" if root.is_absolute() else f"./{root}[test]")
+    print_text(f"\nNext: pip install -e {place}\n      and switch it on in the config: plugins: {{{plugin.name}: on}}")

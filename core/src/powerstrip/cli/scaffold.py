@@ -33,7 +33,7 @@ _RESERVED = frozenset(
     | {"standard", "testing"}
 )
 _PATTERN = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
-_LONGEST = 40
+_LONGEST = 30  # what is written stays within the width of a line
 
 
 class BadNameError(PowerstripError):

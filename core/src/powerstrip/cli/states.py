@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from powerstrip.cli.arguments import ConfigArguments
-from powerstrip.cli.findings import place_of
+from powerstrip.cli.findings import stated
 from powerstrip.cli.steps import assembly_of, build
 from powerstrip.contract.errors import BuildError, CompositionError
 from powerstrip.contract.findings import Finding
@@ -70,17 +70,17 @@ class Survey:
 
     def _verdict(self, name: str) -> tuple[State, str]:
         section = self.config.plugins.get(name)
-        place = place_of(self.config.position(("plugins", name, "enabled")))
+        place = stated(self.config.position(("plugins", name, "enabled")))
         if section is None:
             return "off", f"not listed in {self.source}"
         if not section.enabled:
-            return "off", f"switched off at {place}"
+            return "off", f"switched off {place}"
         if self.assembly and name in self.assembly.composition.skipped:
             return "skipped", f"skipped: {self.assembly.composition.skipped[name].reason}"
-        refusals = [finding.message for finding in self.refusals if finding.plugin == name and finding.level == "error"]
+        refusals = [_brief(finding) for finding in self.refusals if finding.plugin == name and finding.level == "error"]
         if refusals:
             return "skipped", f"refused: {'; '.join(refusals)}"
-        return "on", f"listed at {place}"
+        return "on", f"listed {place}"
 
     def _class_of(self, name: str) -> type[AnyPlugin] | None:
         installed = self.discovery.plugins.get(name)
@@ -98,3 +98,7 @@ def survey(source: ConfigArguments) -> Survey:
         return Survey(source, config, discovery, assembly_of(build(config, discovery)))
     except (CompositionError, BuildError) as error:
         return Survey(source, config, discovery, None, error.findings)
+
+
+def _brief(finding: Finding) -> str:
+    return f"{finding.message} ({finding.hint})" if finding.hint else finding.message
