@@ -1,9 +1,11 @@
 """Trusted hosts."""
 
 import pytest
+from pydantic import ValidationError
 from starlette.websockets import WebSocketDisconnect
 
 from powerstrip_edge.domain.hosts import HostRules
+from powerstrip_edge.settings import EdgeSettings
 
 RULES = ["api.example.com", "*.example.org", "only.example.net:8443", "[::1]", "127.0.0.1"]
 
@@ -102,3 +104,11 @@ def test_websockets_for_a_foreign_host_are_refused(start):
         pass
 
     assert refusal.value.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "host", ["http://api.example.com", "api.example.com/", "*", "*.*.com", "a b", "", "[:::]", "api.example.com:port"]
+)
+def test_what_is_no_host_is_refused(host):
+    with pytest.raises(ValidationError, match="hosts"):
+        EdgeSettings.model_validate({"hosts": [host]})

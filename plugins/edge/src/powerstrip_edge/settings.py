@@ -2,21 +2,57 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, SecretStr, field_validator, model_validator
+from pydantic_core import CoreSchema, core_schema
 
 from powerstrip import PluginSettings
 from powerstrip_edge.domain.encodings import PREFERRED, Encoding, is_available
+from powerstrip_edge.domain.hosts import split_host
+from powerstrip_edge.domain.origins import origin_matcher
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a text looks like: editors read the pattern from the JSON Schema, operators the words in a finding."""
+
+    pattern: str
+    words: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "pattern": self.pattern}
+
+    def _check(self, value: str) -> str:
+        if not re.fullmatch(self.pattern, value):
+            raise ValueError(f"expected {self.words}")
+        return value
+
 
 Host = Annotated[
-    str, Field(pattern=r"^((\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$")
+    str,
+    Form(
+        r"^((\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$",
+        "a name like api.example.com, *.example.com or [::1], with or without a port; no scheme and no path",
+    ),
 ]
-Origin = Annotated[str, Field(pattern=r"^(\*|null|[a-z][a-z0-9+.-]*://[a-z0-9_.:\[\]-]+)$")]
-Token = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
-HeaderValue = Annotated[str, Field(pattern=r"^[!-~]([ -~]*[!-~])?$")]
-PathPrefix = Annotated[str, Field(pattern=r"^/")]
+Origin = Annotated[
+    str,
+    Form(
+        r"^(\*|null|[a-z][a-z0-9+.-]*://[a-z0-9_.:\[\]-]+)$",
+        "an origin as browsers send it, like https://app.example.com: lower case, no path, no '/' at the end",
+    ),
+]
+Token = Annotated[str, Form(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", "one name, without spaces or separators")]
+HeaderValue = Annotated[str, Form(r"^[!-~]([ -~]*[!-~])?$", "a header's value: one line of ASCII characters")]
+PathPrefix = Annotated[str, Form(r"^/.*$", "a path that begins with '/'")]
+CookiePath = Annotated[str, Form(r"^/[!-:<-~]*$", "a path that begins with '/', without spaces and ';'")]
+Domain = Annotated[str, Form(r"^[A-Za-z0-9.-]+$", "a domain like example.com")]
 Key = Annotated[SecretStr, Field(min_length=32)]
 Size = Annotated[int, Field(ge=0)]
 
@@ -45,7 +81,8 @@ class CorsSettings(PluginSettings):
     """Origins, as browsers send them: `https://app.example.com`, no path; `*` for any."""
 
     origin_regex: str | None = None
-    """A regular expression that a whole origin has to match: `https://[a-z0-9-]+\\.example\\.com`."""
+    """A regular expression, without look-around, that a whole origin has to match:
+    `https://[a-z0-9-]+\\.example\\.com`."""
 
     credentials: bool = False
     """Let those pages send cookies and HTTP authentication."""
@@ -94,10 +131,7 @@ class CorsSettings(PluginSettings):
     @classmethod
     def _is_expression(cls, value: str | None) -> str | None:
         if value is not None:
-            try:
-                re.compile(value)
-            except re.error as error:
-                raise ValueError(f"not a regular expression: {error}") from None
+            origin_matcher(value)
         return value
 
     @model_validator(mode="after")
@@ -106,7 +140,7 @@ class CorsSettings(PluginSettings):
             return self
         if {"*", "null"} & set(self.origins):
             raise ValueError("credentials can't be allowed to any origin: name the origins instead of '*' or 'null'")
-        if self.origin_regex and re.fullmatch(self.origin_regex, _STRANGER):
+        if self.origin_regex and origin_matcher(self.origin_regex)(_STRANGER):
             raise ValueError(f"credentials can't be allowed to any origin: origin_regex matches {_STRANGER}")
         return self
 
@@ -177,10 +211,10 @@ class SessionSettings(PluginSettings):
     http_only: bool = True
     """Hide the cookie from scripts."""
 
-    path: Annotated[str, Field(pattern=r"^/[!-:<-~]*$")] = "/"
+    path: CookiePath = "/"
     """The paths below which the cookie is sent."""
 
-    domain: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+$")] | None = None
+    domain: Domain | None = None
     """The domain below which the cookie is sent; the host itself when not set."""
 
     @property
@@ -241,7 +275,9 @@ class EdgeSettings(PluginSettings):
     max_body_size: Size | None = 10 * 1024 * 1024
     """Bytes that a request body may have; `null` for no limit."""
 
-    max_body_sizes: Mapping[PathPrefix, Size | None] = {}
+    max_body_sizes: Annotated[
+        Mapping[PathPrefix, Size | None], Field(json_schema_extra={"additionalProperties": False})
+    ] = {}
     """Other limits for the paths below a prefix; the longest prefix counts."""
 
     proxies: ProxiesSettings = ProxiesSettings()
@@ -258,3 +294,11 @@ class EdgeSettings(PluginSettings):
 
     compression: CompressionSettings = CompressionSettings()
     """Compression; on by default."""
+
+    @field_validator("hosts")
+    @classmethod
+    def _are_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for host in value:
+            if split_host(host.removeprefix("*.")) is None:
+                raise ValueError(f"'{host}' is neither a name nor an address")
+        return value

@@ -1,13 +1,14 @@
 """What an operator can set."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from powerstrip import PluginSettings
 
 # Visible ASCII without what separates or quotes values in headers, log lines and query strings.
-_SAFE_CHARACTERS = r"""^[A-Za-z0-9!#$%*+./:@^_|~-]+$"""
+_SAFE_CHARACTERS = r"^[A-Za-z0-9!#$%*+./:@^_|~-]+$"
 
 
 class TracingSettings(PluginSettings):
@@ -16,7 +17,7 @@ class TracingSettings(PluginSettings):
     accept_request_id: bool = True
     """Take over a client's `X-Request-ID` when it is safe. Off: every request gets a new one."""
 
-    request_id_alphabet: Annotated[str, Field(pattern=_SAFE_CHARACTERS)] = (
+    request_id_alphabet: Annotated[str, Field(json_schema_extra={"pattern": _SAFE_CHARACTERS})] = (
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-"
     )
     """The characters a client's request id may hold; an id with any other is replaced."""
@@ -44,3 +45,10 @@ class TracingSettings(PluginSettings):
 
     access_log_query: bool = False
     """Log query strings too. They often carry secrets."""
+
+    @field_validator("request_id_alphabet")
+    @classmethod
+    def _is_safe(cls, value: str) -> str:
+        if not re.fullmatch(_SAFE_CHARACTERS, value):
+            raise ValueError("only letters, digits and !#$%*+./:@^_|~- are safe in headers and logs")
+        return value

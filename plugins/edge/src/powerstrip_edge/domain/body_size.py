@@ -26,6 +26,13 @@ class BodyLimits:
 
 
 def too_large(scope: Scope, limit: int) -> PayloadTooLarge:
-    """The problem that says so. Over HTTP/1 the connection ends with it, as nobody will read the rest of the body."""
-    headers = {"Connection": "close"} if scope["http_version"] < "2" else {}
-    return PayloadTooLarge(f"The request body may have {limit} bytes at most.", headers=headers)
+    """The problem that says so."""
+    return PayloadTooLarge(f"The request body may have {limit} bytes at most.", headers=hanging_up(scope))
+
+
+def hanging_up(scope: Scope) -> dict[str, str]:
+    """Headers that end the connection with the answer, as nobody will read the rest of the body.
+
+    HTTP/2 has no such header (RFC 9113, 8.2.2), and ends the stream alone.
+    """
+    return {"Connection": "close"} if scope["http_version"] < "2" else {}

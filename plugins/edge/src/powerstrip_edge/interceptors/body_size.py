@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from powerstrip import Exchange, Interceptor, Stage
-from powerstrip_edge.domain.body_size import BodyLimits, too_large
+from powerstrip_edge.domain.body_size import BodyLimits, hanging_up, too_large
 from powerstrip_edge.errors import InvalidBodyLength
 from powerstrip_edge.settings import EdgeSettings
 
@@ -35,6 +35,6 @@ class BodyLength(Interceptor):
     def _check(self, exchange: Exchange, length: bytes, limit: int | None, *, chunked: bool) -> None:
         agree = len(set(exchange.headers.getlist("content-length"))) == 1
         if chunked or not agree or not length.isdigit() or len(length) > _MOST_DIGITS:
-            raise InvalidBodyLength(headers={"Connection": "close"})
+            raise InvalidBodyLength(headers=hanging_up(exchange.scope))
         if limit is not None and int(length) > limit:
             raise too_large(exchange.scope, limit)

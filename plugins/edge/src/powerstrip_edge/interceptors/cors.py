@@ -1,10 +1,9 @@
 """Lets pages of other origins use the API (Fetch standard, CORS protocol)."""
 
-import re
-
 from starlette.responses import Response
 
 from powerstrip import Exchange, Interceptor, Stage
+from powerstrip_edge.domain.origins import origin_matcher
 from powerstrip_edge.errors import OriginNotAllowed
 from powerstrip_edge.settings import EdgeSettings
 
@@ -21,7 +20,7 @@ class CrossOrigin(Interceptor):
         cors = settings.cors
         self._any_origin = "*" in cors.origins
         self._origins = frozenset(origin.encode("ascii") for origin in cors.origins)
-        self._pattern = re.compile(cors.origin_regex.encode()) if cors.origin_regex else None
+        self._matches = origin_matcher(cors.origin_regex) if cors.origin_regex else None
         self._credentials = ((b"access-control-allow-credentials", b"true"),) if cors.credentials else ()
         self._expose = ", ".join(cors.expose_headers).encode("ascii")
         self._mirror_headers = "*" in cors.headers
@@ -62,6 +61,6 @@ class CrossOrigin(Interceptor):
     def _allows(self, origin: bytes) -> bool:
         if self._any_origin or origin in self._origins:
             return True
-        if self._pattern is None or len(origin) > _LONGEST_ORIGIN:
+        if self._matches is None or len(origin) > _LONGEST_ORIGIN:
             return False
-        return self._pattern.fullmatch(origin) is not None
+        return self._matches(origin.decode("latin-1"))
