@@ -26,6 +26,16 @@ def test_the_module_is_the_same_command():
     assert subprocess.run(line, capture_output=True, text=True, check=True).stdout.startswith("powerstrip ")
 
 
+def test_the_shells_completion_knows_the_commands_and_imports_no_plugin(folder: Path, write_config):
+    write_config("plugins: {lamp: on}")  # not installed: looking for its commands would fail
+    environ = {**os.environ, "_POWERSTRIP_COMPLETE": "complete_bash", "COMP_WORDS": "powerstrip pl", "COMP_CWORD": "1"}
+
+    completed = subprocess.run([COMMAND], cwd=folder, env=environ, capture_output=True, text=True, check=False)
+
+    assert completed.stdout.split() == ["plugins"]
+    assert not completed.stderr
+
+
 def test_without_a_command_it_shows_what_there_is_as_wrong_usage(run):
     result = run()
 

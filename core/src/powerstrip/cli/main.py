@@ -13,7 +13,7 @@ from powerstrip.cli.explain import explain
 from powerstrip.cli.failures import reported_failures
 from powerstrip.cli.new import new
 from powerstrip.cli.openapi import openapi
-from powerstrip.cli.output import is_plain, print_error, print_text
+from powerstrip.cli.output import help_style, print_error, print_text
 from powerstrip.cli.plugin_commands import plugin_commands
 from powerstrip.cli.plugins import plugins
 from powerstrip.cli.routes import routes
@@ -32,7 +32,7 @@ def build_command_line() -> typer.Typer:
         name="powerstrip",
         cls=_CommandLine,
         no_args_is_help=True,
-        rich_markup_mode=None if is_plain() else "rich",
+        rich_markup_mode=help_style(),
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
@@ -74,17 +74,19 @@ class _CommandLine(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, *line = args
-        if name not in self._own:
+        # Completion parses what is half typed: importing plugins at each stroke of a key would be too slow.
+        if name not in self._own and not ctx.resilient_parsing:
             source, line = split_config_arguments(line)
             self._look_for(name, source)
         return super().resolve_command(ctx, [name, *line])
 
     def list_commands(self, ctx: Any) -> list[str]:
         """For `--help`: those of plugins are in it where the config allows it."""
-        try:
-            self._add_plugin_commands(ConfigArguments.of(None, None))
-        except FindingsError:
-            print_error("The commands of plugins are missing here: `powerstrip check` says what is wrong.\n")
+        if not ctx.resilient_parsing:
+            try:
+                self._add_plugin_commands(ConfigArguments.of(None, None))
+            except FindingsError:
+                print_error("The commands of plugins are missing here: `powerstrip check` says what is wrong.\n")
         return super().list_commands(ctx)
 
     def _look_for(self, name: str, source: ConfigArguments) -> None:

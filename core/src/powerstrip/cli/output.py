@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -14,6 +14,11 @@ from rich.text import Text
 def is_plain() -> bool:
     """True when nobody would see colours and frames: a pipe, a file, or NO_COLOR (https://no-color.org)."""
     return not sys.stdout.isatty() or bool(os.environ.get("NO_COLOR"))
+
+
+def help_style() -> Literal["rich"] | None:
+    """How typer shall print help and usage errors."""
+    return None if is_plain() else "rich"
 
 
 def print_json(value: Any) -> None:

@@ -10,6 +10,7 @@ import typer
 from typer.main import get_group
 
 from powerstrip.cli.arguments import ConfigArguments
+from powerstrip.cli.output import help_style
 from powerstrip.contract.commands import CommandRunner
 from powerstrip.contract.errors import BuildError
 from powerstrip.contract.findings import Finding
@@ -88,10 +89,14 @@ def _commands_of(member: Member, composition: Composition) -> dict[str, Command]
     register = implementation(pluggy.PluginManager(PROJECT), member.plugin, "register_commands")
     if register is None:
         return {}
-    group = typer.Typer()
+    group = typer.Typer(rich_markup_mode=help_style())
     for added in register(runner=PluginRunner(composition, member.name)) or ():
-        group.add_typer(added, rich_help_panel=f"Commands of the plugin '{member.name}'", epilog=_NOTE)
-    return dict(get_group(group).commands)
+        group.add_typer(added)
+    commands: dict[str, Command] = dict(get_group(group).commands)
+    for command in commands.values():
+        command.rich_help_panel = f"Commands of the plugin '{member.name}'"
+        command.epilog = command.epilog or _NOTE
+    return commands
 
 
 def _needed_by(plugin: str, composition: Composition) -> tuple[Member, ...]:
