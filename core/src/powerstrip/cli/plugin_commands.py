@@ -64,10 +64,7 @@ class PluginRunner(CommandRunner):
         self._composition = replace(composition, members=_needed_by(plugin, composition))
 
     def run(self, work: Callable[[Services], Awaitable[ResultT]]) -> ResultT:
-        """Start the plugin and what it requires or wants, await `work(services)`, stop them, return the result.
-
-        Background tasks don't run. Raises BuildError, StartError, and whatever `work` raises.
-        """
+        """As the contract says. Raises BuildError, StartError, and whatever `work` raises."""
         settings = self._composition.config.logging
         if settings.level in ("debug", "info"):  # the news of a start are for servers
             settings = settings.model_copy(update={"level": "warning"})

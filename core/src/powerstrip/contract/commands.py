@@ -12,5 +12,8 @@ class CommandRunner(Protocol):
     """Runs a command's work with the plugin's services up."""
 
     def run(self, work: Callable[[Services], Awaitable[ResultT]]) -> ResultT:
-        """Start the plugin and what it requires, await `work(services)`, stop them again, return the result."""
+        """Start the plugin and what it requires or wants, await `work(services)`, stop them again, return the result.
+
+        Background tasks don't run: they are the server's.
+        """
         ...
