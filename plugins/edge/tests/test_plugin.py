@@ -1,5 +1,7 @@
 """What edge registers."""
 
+import pytest
+
 from powerstrip_edge.plugin import Edge
 from powerstrip_edge.settings import EdgeSettings
 
@@ -38,3 +40,19 @@ def test_with_all_on_refusals_carry_the_headers_of_what_stands_before():
         "BodyLength",
         "SessionCookie",
     ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "codes"),
+    [
+        ({}, []),
+        ({"session": {"secret_key": "k" * 32}, "proxies": {"networks": ["10.0.0.0/8"]}}, []),
+        ({"session": {"https_only": False}}, []),
+        ({"session": {"secret_key": "k" * 32, "https_only": False}}, ["edge.cookie-without-https"]),
+        ({"proxies": {"networks": ["0.0.0.0/0", "::/0"]}}, ["edge.everyone-is-a-proxy"] * 2),
+    ],
+)
+def test_a_strict_check_warns_of_what_is_not_fit_for_production(compose, settings, codes):
+    findings = compose(settings).state.powerstrip.strict_findings()
+
+    assert [(finding.code, finding.plugin) for finding in findings] == [(code, "edge") for code in codes]

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from powerstrip import Interceptor, Middleware, Plugin, Stage, hookimpl
+from powerstrip import Finding, Interceptor, Middleware, Plugin, Stage, hookimpl
 from powerstrip_edge.domain.compressible import Compressible
+from powerstrip_edge.findings import weaknesses
 from powerstrip_edge.interceptors.body_size import BodyLength
 from powerstrip_edge.interceptors.cors import CrossOrigin
 from powerstrip_edge.interceptors.hosts import TrustedHosts
@@ -47,6 +48,10 @@ class Edge(Plugin[EdgeSettings]):
             worth = Compressible(compression.minimum_size, compression.media_types)
             middleware.append(Middleware(Compression, Stage.CONTENT, encodings=compression.offered, worth=worth))
         return middleware
+
+    @hookimpl
+    def register_findings(self) -> Sequence[Finding]:
+        return list(weaknesses(self.settings))
 
     @property
     def _limits_bodies(self) -> bool:
