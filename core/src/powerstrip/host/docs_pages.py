@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from powerstrip.contract.routes import Access
 from powerstrip.host.routes import HOST, OwnedRoute
 
 # The pages carry one inline script each, Swagger UI draws images from data: and ReDoc works in a blob: worker.
@@ -61,7 +62,9 @@ def docs_routes(app: FastAPI) -> list[OwnedRoute]:
         Mount("/docs/assets", assets, name="docs-assets"),
     ]
     return [
-        OwnedRoute(HOST, route, route.handle, frozenset(getattr(route, "methods", None) or ()) or None)
+        OwnedRoute(
+            HOST, route, route.handle, frozenset(getattr(route, "methods", None) or ()) or None, Access("public")
+        )
         for route in routes
     ]
 

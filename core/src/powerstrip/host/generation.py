@@ -47,8 +47,7 @@ class Generation(HostStatus):
         self._limits = Limits(start=server.start_timeout, stop=server.stop_timeout)
         self._lifecycle: Lifecycle | None = None
         self._leases = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._idle = asyncio.Event()  # set while draining, when the last lease ends
 
     @property
     def assembly(self) -> Assembly:
@@ -124,11 +123,10 @@ class Generation(HostStatus):
 
     def acquire(self) -> None:
         self._leases += 1
-        self._idle.clear()
 
     def release(self) -> None:
         self._leases -= 1
-        if not self._leases:
+        if not self._leases and self._step == "draining":
             self._idle.set()
 
     def announce_drain(self) -> None:
@@ -141,7 +139,9 @@ class Generation(HostStatus):
         self.announce_drain()
         try:
             async with asyncio.timeout(self.composition.config.server.drain_timeout):
-                await self._idle.wait()
+                while self._leases:
+                    self._idle.clear()
+                    await self._idle.wait()
         except TimeoutError:
             return False
         return True

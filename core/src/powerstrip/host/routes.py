@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from fastapi import params
+from fastapi import FastAPI
 from fastapi.datastructures import Default
-from fastapi.routing import APIRoute, APIWebSocketRoute, RouteContext, iter_route_contexts, request_response
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, APIWebSocketRoute, RouteContext, iter_route_contexts
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from powerstrip.contract.problems import PluginUnavailable
-from powerstrip.contract.routes import Access, Routes
+from powerstrip.contract.routes import Access, Routes, public
+from powerstrip.host.endpoints import path_operation
 from powerstrip.host.registrations import Owned, source_of
 
 HOST = "powerstrip"
@@ -29,7 +31,9 @@ class OwnedRoute:
     plugin: str
     route: BaseRoute
     app: ASGIApp
-    methods: frozenset[str] | None = field(default=None)
+    methods: frozenset[str] | None
+    access: Access | None
+    """Who may call it, or None when it does not say."""
 
     @property
     def path(self) -> str:
@@ -49,23 +53,9 @@ class OwnedRoute:
         return getattr(self.route, "endpoint", None) or getattr(self.route, "app", None)
 
     @cached_property
-    def reads_form(self) -> bool:
-        """Whether FastAPI reads a form for it, and may leave files to close."""
-        body = getattr(self.route, "body_field", None)
-        return body is not None and isinstance(body.field_info, params.Form)
-
-    @cached_property
     def source(self) -> str:
         """The file and line of the endpoint."""
         return source_of(self.endpoint)
-
-    @cached_property
-    def access(self) -> Access | None:
-        """Who may call it, or None when it does not say."""
-        if self.plugin == HOST:
-            return Access("public")
-        found = list(_declared_access(getattr(self.route, "dependant", None)))
-        return max(found, key=lambda access: _STRICTNESS[access.kind], default=None)
 
 
 class RouteFlattener:
@@ -76,9 +66,9 @@ class RouteFlattener:
     `url_for` and OpenAPI then agree on.
     """
 
-    def __init__(self, api_prefix: str, overrides_provider: Any) -> None:
+    def __init__(self, api_prefix: str, application: FastAPI) -> None:
         self._api_prefix = api_prefix
-        self._overrides_provider = overrides_provider
+        self._application = application
         self._operation_ids: set[str] = set()
 
     def flatten(self, entry: Owned[Routes], prefix: str, label: str) -> Iterator[OwnedRoute]:
@@ -89,8 +79,13 @@ class RouteFlattener:
             route = context.route if context.original_route is context.route else context.original_route
             flat = self._flat(entry, context, route, base, label)
             methods = getattr(flat, "methods", None)
-            app = flat.handle if isinstance(flat, Mount) else getattr(flat, "app", flat.handle)
-            yield OwnedRoute(entry.plugin, flat, app, frozenset(methods) if methods else None)
+            access = _access(getattr(context, "dependant", None))
+            yield OwnedRoute(entry.plugin, flat, self._app(flat), frozenset(methods) if methods else None, access)
+
+    def _app(self, flat: BaseRoute) -> ASGIApp:
+        if isinstance(flat, APIRoute):
+            return path_operation(flat, self._application)
+        return flat.handle if isinstance(flat, Mount) else getattr(flat, "app", flat.handle)
 
     def _flat(self, entry: Owned[Routes], context: RouteContext, route: BaseRoute, base: str, label: str) -> BaseRoute:
         path = base + (context.path or "")
@@ -102,7 +97,7 @@ class RouteFlattener:
                 route.endpoint,
                 name=route.name,
                 dependencies=context.dependencies,
-                dependency_overrides_provider=self._overrides_provider,
+                dependency_overrides_provider=self._application,
             )
         if isinstance(route, Route):
             return Route(path, route.endpoint, methods=list(route.methods or ()) or None, name=route.name)
@@ -119,6 +114,7 @@ class RouteFlattener:
         if not is_included and _names_nothing_after_its_path(route):
             return self._moved(entry, route, path, label)
         inherited = {name: getattr(context, name) for name in _INHERITED}
+        inherited["dependencies"] = [needed for needed in context.dependencies if needed.dependency is not public]
         if context.stream_item_type is not None:  # FastAPI finds it again where no response model is stated
             inherited["response_model"] = Default(None)
         tags = list(context.tags) or [entry.plugin]
@@ -129,7 +125,7 @@ class RouteFlattener:
             tags=tags,
             methods=context.methods,
             openapi_extra={"x-plugin": label, **(context.openapi_extra or {})},
-            dependency_overrides_provider=self._overrides_provider,
+            dependency_overrides_provider=self._application,
             form_limits={**entry.value.router.form_limits, **route.form_limits},
             generate_unique_id_function=self._operation_id(entry.plugin, entry.value.version),
         )
@@ -145,11 +141,12 @@ class RouteFlattener:
         moved.path_regex, moved.path_format, moved.param_convertors = compile_path(path)
         moved.tags = list(route.tags) or [entry.plugin]
         moved.openapi_extra = {"x-plugin": label, **(route.openapi_extra or {})}
-        moved.dependency_overrides_provider = self._overrides_provider
+        moved.dependency_overrides_provider = self._application
         moved.form_limits = {**entry.value.router.form_limits, **route.form_limits}
         moved.unique_id = route.operation_id or self._operation_id(entry.plugin, entry.value.version)(moved)
-        moved.dependant = replace(route.dependant, path=moved.path_format)
-        moved.app = request_response(moved.get_route_handler())
+        # `public` has been read by now, and running it would cost each request some microseconds.
+        dependencies = [inner for inner in route.dependant.dependencies if inner.call is not public]
+        moved.dependant = replace(route.dependant, path=moved.path_format, dependencies=dependencies)
         return moved
 
     def _operation_id(self, plugin: str, version: str | None) -> Callable[[Any], str]:
@@ -170,7 +167,7 @@ def unavailable(entry: OwnedRoute) -> OwnedRoute:
     async def refuse(_scope: Scope, _receive: Receive, _send: Send) -> None:
         raise PluginUnavailable(headers={"Retry-After": "60"})
 
-    return OwnedRoute(entry.plugin, entry.route, refuse, entry.methods)
+    return replace(entry, app=refuse)
 
 
 def _names_nothing_after_its_path(route: APIRoute) -> bool:
@@ -183,7 +180,6 @@ def _names_nothing_after_its_path(route: APIRoute) -> bool:
 _INHERITED = (
     "response_model",
     "status_code",
-    "dependencies",
     "summary",
     "description",
     "response_description",
@@ -205,7 +201,12 @@ _INHERITED = (
 )
 
 
-def _declared_access(dependant: Any) -> Iterator[Access]:
+def _access(dependant: Dependant | None) -> Access | None:
+    found = list(_declared_access(dependant))
+    return max(found, key=lambda access: _STRICTNESS[access.kind], default=None)
+
+
+def _declared_access(dependant: Dependant | None) -> Iterator[Access]:
     if dependant is None:
         return
     access = getattr(dependant.call, "access", None)

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack
 from typing import Any
 
 from fastapi import APIRouter
@@ -101,13 +100,7 @@ class RouteIndex:
             scope["path_params"] = {**scope["path_params"], **params} if "path_params" in scope else params
         if method == "HEAD" and entry.methods is not None and "HEAD" not in entry.methods:
             send = _without_body(send)
-        # FastAPI leaves the files of a form here, to be closed after the response.
-        files = scope["fastapi_middleware_astack"] = AsyncExitStack()
-        try:
-            await entry.app(scope, receive, send)
-        finally:
-            if entry.reads_form:
-                await files.aclose()
+        await entry.app(scope, receive, send)
 
     def conflicts(self) -> Iterator[tuple[OwnedRoute, Finding]]:
         """Routes with the same method and the same shape as an earlier one: which answers would be chance."""

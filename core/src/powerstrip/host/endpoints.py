@@ -1,0 +1,78 @@
+"""serve: one path operation, between the route index and FastAPI's handling of it.
+
+FastAPI's own wrapper opens three exit stacks and two error handlers around each request. Problems
+are made in the layers outside, and most routes have nothing that an exit stack could close.
+"""
+
+import inspect
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI, params
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+# Where FastAPI looks for them in the scope.
+_FILES, _REQUEST, _FUNCTION = "fastapi_middleware_astack", "fastapi_inner_astack", "fastapi_function_astack"
+
+
+def path_operation(route: APIRoute, app: FastAPI) -> ASGIApp:
+    """What answers a route, as `route.app` would; `app` is asked for its dependency overrides."""
+    if route.max_body_size is not None:
+        return _limited(route.app)
+    run = route.get_route_handler()
+
+    async def serve_keeping_open(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        response = None
+        async with AsyncExitStack() as files, AsyncExitStack() as request_stack:
+            scope[_FILES], scope[_REQUEST] = files, request_stack
+            async with AsyncExitStack() as function_stack:
+                scope[_FUNCTION] = function_stack
+                response = await run(request)
+            await response(scope, receive, send)
+        if response is None:
+            raise RuntimeError("a dependency with yield swallowed the exception of its path operation: raise it again")
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if app.dependency_overrides:
+            await serve_keeping_open(scope, receive, send)
+            return
+        request = Request(scope, receive, send)
+        scope[_FILES] = scope[_REQUEST] = scope[_FUNCTION] = AsyncExitStack()
+        response = await run(request)
+        await response(scope, receive, send)
+
+    return serve_keeping_open if _keeps_open(route) else serve
+
+
+def _limited(limited_app: ASGIApp) -> ASGIApp:
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        async with AsyncExitStack() as files:
+            scope[_FILES] = files
+            await limited_app(scope, receive, send)
+
+    return serve
+
+
+def _keeps_open(route: APIRoute) -> bool:
+    """Whether something may stay open until the response is sent: a form's files, what a dependency yields."""
+    body = route.body_field
+    reads_form = body is not None and isinstance(body.field_info, params.Form)
+    return reads_form or any(_yields(call) for call in _calls(route.dependant))
+
+
+def _calls(dependant: Dependant) -> list[Callable[..., Any]]:
+    calls = [dependant.call] if dependant.call is not None else []
+    return calls + [call for inner in dependant.dependencies for call in _calls(inner)]
+
+
+def _yields(call: Any) -> bool:
+    while isinstance(call, partial):
+        call = call.func
+    functions = [inspect.unwrap(call), *([type(call).__call__] if callable(call) else [])]
+    return any(inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one) for one in functions)
