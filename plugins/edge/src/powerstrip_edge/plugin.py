@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from powerstrip import Finding, Interceptor, Middleware, Plugin, Stage, hookimpl
 from powerstrip_edge.domain.compressible import Compressible
-from powerstrip_edge.findings import weaknesses
 from powerstrip_edge.interceptors.body_size import BodyLength
 from powerstrip_edge.interceptors.cors import CrossOrigin
 from powerstrip_edge.interceptors.hosts import TrustedHosts
@@ -13,7 +12,7 @@ from powerstrip_edge.interceptors.security_headers import SecurityHeaders
 from powerstrip_edge.interceptors.sessions import SessionCookie
 from powerstrip_edge.middleware.body_size import BodyLimit
 from powerstrip_edge.middleware.compression import Compression
-from powerstrip_edge.settings import EdgeSettings
+from powerstrip_edge.settings import EdgeSettings, weaknesses
 
 
 class Edge(Plugin[EdgeSettings]):

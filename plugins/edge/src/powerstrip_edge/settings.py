@@ -1,7 +1,7 @@
 """What an operator can set."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal, Self
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, SecretStr, field_validator, model_validator
 from pydantic_core import CoreSchema, core_schema
 
-from powerstrip import PluginSettings
+from powerstrip import Finding, PluginSettings
 from powerstrip_edge.domain.encodings import PREFERRED, Encoding, is_available
 from powerstrip_edge.domain.hosts import split_host
 from powerstrip_edge.domain.origins import origin_matcher
@@ -302,3 +302,20 @@ class EdgeSettings(PluginSettings):
             if split_host(host.removeprefix("*.")) is None:
                 raise ValueError(f"'{host}' is neither a name nor an address")
         return value
+
+
+def weaknesses(settings: EdgeSettings) -> Iterator[Finding]:
+    """Settings that work and are not fit for production, for `powerstrip check --strict`."""
+    if settings.session.keys and not settings.session.https_only:
+        yield Finding(
+            "edge.cookie-without-https",
+            "the session cookie is also sent over http, where anyone on the way can take it",
+            hint="switch 'session.https_only' on",
+        )
+    for network in settings.proxies.networks:
+        if network.prefixlen == 0:
+            yield Finding(
+                "edge.everyone-is-a-proxy",
+                f"'proxies.networks' holds {network}: every client can claim any address",
+                hint="name the proxies' own addresses",
+            )
