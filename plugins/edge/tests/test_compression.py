@@ -1,6 +1,7 @@
 """Compression."""
 
 import gzip
+import sys
 import zlib
 from itertools import count
 
@@ -10,7 +11,9 @@ import pytest
 import zstandard
 from pydantic import ValidationError
 
+from powerstrip_edge.domain.compressible import Compressible
 from powerstrip_edge.domain.encodings import PREFERRED, negotiate
+from powerstrip_edge.middleware.compression import Compression
 from powerstrip_edge.settings import CompressionSettings
 
 TEXT = b"abcdefgh" * 500
@@ -234,3 +237,35 @@ async def test_only_what_is_listed_is_offered(compose, call):
 def test_an_unknown_encoding_is_refused():
     with pytest.raises(ValidationError, match=r"encodings\.0"):
         CompressionSettings.model_validate({"encodings": ["lzma"]})
+
+
+def test_an_encoding_without_its_library_is_refused_with_the_way_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "brotli", None)  # Python's own way to say: not installed
+
+    with pytest.raises(ValidationError, match=r"pip install 'powerstrip-edge\[brotli\]'"):
+        CompressionSettings.model_validate({"encodings": ["br"]})
+
+
+def test_only_what_is_installed_is_offered_by_default(monkeypatch):
+    assert CompressionSettings().offered == ("zstd", "br", "gzip")
+
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    assert CompressionSettings().offered == ("br", "gzip")
+
+
+async def test_a_file_that_the_server_sends_itself_is_left_alone():
+    async def send_path(_scope, _receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+        await send({"type": "http.response.pathsend", "path": "/file"})
+
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    worth = Compressible(1024, ["text/*"])
+    compression = Compression(send_path, encodings=("gzip",), worth=worth)
+    await compression({"type": "http", "method": "GET", "headers": asking()}, None, send)
+
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.pathsend"]
+    assert sent[0]["headers"] == [(b"content-type", b"text/plain")]

@@ -83,27 +83,21 @@ class _CompressedResponse:
 
     async def _compressed(self, message: Message) -> Message:
         body, more = message.get("body", b""), message.get("more_body", False)
-        if self._head is not None:
-            if not more and len(body) < self._worth.minimum_size:
-                return message
-            self._encoder = new_encoder(self._encoding)
-            body = await self._encode(body, more=more)
-            self._head = _head_of_compressed(self._head, self._encoding, length=None if more else len(body))
+        if self._head is not None and not more and len(body) < self._worth.minimum_size:
+            return message
+        encoder = self._encoder = self._encoder or new_encoder(self._encoding)
+        if len(body) < _THREAD_SIZE:
+            body = _encode(encoder, body, more)
         else:
-            body = await self._encode(body, more=more)
+            body = await to_thread.run_sync(_encode, encoder, body, more, limiter=self._threads)
+        if self._head is not None:
+            self._head = _head_of_compressed(self._head, self._encoding, length=None if more else len(body))
         return {**message, "body": body}
 
-    async def _encode(self, body: bytes, *, more: bool) -> bytes:
-        if len(body) < _THREAD_SIZE:
-            return self._encode_now(body, more)
-        return await to_thread.run_sync(self._encode_now, body, more, limiter=self._threads)
 
-    def _encode_now(self, body: bytes, more: bool) -> bytes:
-        encoder = self._encoder
-        if encoder is None:
-            return body
-        encoded = encoder.compress(body) if body else b""
-        return encoded + (encoder.flush() if more else encoder.finish())
+def _encode(encoder: Encoder, body: bytes, more: bool) -> bytes:
+    encoded = encoder.compress(body) if body else b""
+    return encoded + (encoder.flush() if more else encoder.finish())
 
 
 def _head_of_compressed(head: Message, encoding: Encoding, *, length: int | None) -> Message:
