@@ -404,10 +404,8 @@ def test_what_goes_wrong_while_serving_is_named(plugin_class, told, tmp_path):
     assert told in complaint(plugin_class, "it_serves_and_leaves_nothing_behind", tmp_path)
 
 
-def test_a_route_that_does_not_answer_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("powerstrip.testing.bench._ANSWER_LIMIT", 0.2)
-
-    told = complaint(NeverAnswers, "it_serves_and_leaves_nothing_behind", tmp_path)
+def test_a_route_that_does_not_answer_is_named(tmp_path):
+    told = complaint(NeverAnswers, "it_serves_and_leaves_nothing_behind", tmp_path, answer_within=0.2)
 
     assert "GET /api/v1/subject/0 did not begin to answer" in told
 

@@ -20,7 +20,6 @@ from powerstrip.testing.installed import PluginClasses, discovery_with
 
 # Short, so that what hangs is told within seconds.
 _SERVER: Mapping[str, Any] = {"start_timeout": 10.0, "stop_timeout": 3.0, "drain_timeout": 3.0}
-_ANSWER_LIMIT = 5.0
 _GOODBYE_LIMIT = 1.0
 
 
@@ -33,6 +32,7 @@ class Bench:
     settings: Mapping[str, Any]
     beside: Mapping[str, Any] = field(default_factory=dict)
     extra: PluginClasses = field(default_factory=dict)
+    answer_within: float = 5.0
 
     def __post_init__(self) -> None:
         self.write_config = ConfigBuilder(self.folder)
@@ -79,13 +79,14 @@ class Bench:
             return error.findings
         return ()
 
-    def simple_paths(self, generation: Generation) -> list[str]:
-        """The plugin's paths that answer GET and have no parameters."""
+    async def statuses(self, generation: Generation) -> dict[str, int]:
+        """What the plugin's paths without parameters answer to GET."""
         owned = [entry for entry in generation.assembly.index.routes if entry.plugin == self.plugin]
-        return [entry.path for entry in owned if "GET" in (entry.methods or ()) and "{" not in entry.path]
+        paths = [entry.path for entry in owned if "GET" in (entry.methods or ()) and "{" not in entry.path]
+        return {path: await status_of(generation.application, path, self.answer_within) for path in paths}
 
 
-async def status_of(application: ASGIApp, path: str) -> int:
+async def status_of(application: ASGIApp, path: str, within: float) -> int:
     """The status of GET. A stream is left once it has begun. AssertionError when no answer begins in time."""
     status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     leaving = asyncio.Event()
@@ -103,8 +104,8 @@ async def status_of(application: ASGIApp, path: str) -> int:
 
     answer = asyncio.create_task(_answer(application, path, receive, send), name=f"GET {path}")
     waited_for: list[asyncio.Future[Any]] = [status, answer]
-    await asyncio.wait(waited_for, timeout=_ANSWER_LIMIT, return_when=asyncio.FIRST_COMPLETED)
-    assert status.done(), f"GET {path} did not begin to answer within {_ANSWER_LIMIT:g} s"
+    await asyncio.wait(waited_for, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+    assert status.done(), f"GET {path} did not begin to answer within {within:g} s"
     await asyncio.wait([answer], timeout=_GOODBYE_LIMIT)
     leaving.set()
     await asyncio.wait([answer], timeout=_GOODBYE_LIMIT)

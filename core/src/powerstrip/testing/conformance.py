@@ -26,7 +26,7 @@ from powerstrip.contract.interceptors import Interceptor
 from powerstrip.contract.plugin import Plugin, PluginSettings
 from powerstrip.host.discovery import PROVIDES_GROUP, discover_plugins
 from powerstrip.host.generation import Generation
-from powerstrip.testing.bench import Bench, status_of
+from powerstrip.testing.bench import Bench
 from powerstrip.testing.document import faults, operations
 from powerstrip.testing.installed import PluginClasses
 from powerstrip.testing.leaks import leaving_nothing, run
@@ -53,16 +53,17 @@ class PluginConformance:
 
     `settings` are valid settings of the plugin, `requires_config` the sections of the plugins that
     must be on beside it, `extra` plugin classes that stand in for some of them. `fake_identity` is
-    always there to provide `identity`.
+    always there to provide `identity`. `answer_within` is how many seconds a route may take.
     """
 
     plugin: ClassVar[str]
     settings: ClassVar[Mapping[str, Any]] = {}
     requires_config: ClassVar[Mapping[str, Any]] = {}
     extra: ClassVar[PluginClasses] = {}
+    answer_within: ClassVar[float] = 5.0
 
     def _bench(self, folder: Path) -> Bench:
-        return Bench(folder, self.plugin, self.settings, self.requires_config, self.extra)
+        return Bench(folder, self.plugin, self.settings, self.requires_config, self.extra, self.answer_within)
 
     def test_its_metadata_says_what_its_class_provides(self, tmp_path: Path) -> None:
         bench = self._bench(tmp_path)
@@ -166,7 +167,7 @@ class PluginConformance:
             generation = bench.generation()
             await generation.start()
             try:
-                return await _statuses(bench, generation)
+                return await bench.statuses(generation)
             finally:
                 await generation.stop()
 
@@ -198,11 +199,11 @@ class PluginConformance:
             first, second = bench.generation(), bench.generation()
             await first.start()
             try:
-                alone = await _statuses(bench, first)
+                alone = await bench.statuses(first)
                 await second.start()
-                beside = [await _statuses(bench, generation) for generation in (first, second)]
+                beside = [await bench.statuses(generation) for generation in (first, second)]
                 await first.stop()
-                return [alone, *beside, await _statuses(bench, second)]
+                return [alone, *beside, await bench.statuses(second)]
             finally:
                 await first.stop()
                 await second.stop()
@@ -222,7 +223,7 @@ class PluginConformance:
                 generation = bench.generation()
                 await generation.start()
                 try:
-                    await _statuses(bench, generation)
+                    await bench.statuses(generation)
                 finally:
                     await generation.stop()
 
@@ -329,10 +330,6 @@ def _steps_to_cancel_after() -> Iterator[int]:
     while steps <= _LAST_STEP:
         yield steps
         steps *= 2
-
-
-async def _statuses(bench: Bench, generation: Generation) -> dict[str, int]:
-    return {path: await status_of(generation.application, path) for path in bench.simple_paths(generation)}
 
 
 async def _ask(check: HealthCheck) -> None:

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class ServedFactory:
         application = compose_application(self._config, plugins, **options)
         with socket.create_server((_LOOPBACK, 0)) as listener:
             server = _ThreadedServer(_server_config(application))
-            thread = threading.Thread(target=server.run, args=([listener],), name="powerstrip-served", daemon=True)
+            thread = threading.Thread(target=server.serve_on, args=(listener,), name="powerstrip-served", daemon=True)
             thread.start()
             try:
                 server.wait_until_started(thread)
@@ -59,6 +59,10 @@ class _ThreadedServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self._settled = threading.Event()
+
+    def serve_on(self, listener: socket.socket) -> None:
+        with suppress(SystemExit):  # uvicorn's way to say that the application did not start
+            self.run([listener])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         try:
