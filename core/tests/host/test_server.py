@@ -241,3 +241,49 @@ def test_a_head_that_is_too_large_is_refused(serve, head):
         connection.sendall(head + b"Host: x\r\n\r\n")
 
         assert read_all(connection).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_body_that_trickles_in_is_cut_off(serve):
+    with connect(serve(ON).url()) as connection:
+        connection.sendall(b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+        started = time.monotonic()
+        with contextlib.suppress(OSError):
+            while time.monotonic() - started < 15:
+                connection.sendall(b"x")
+                time.sleep(0.05)
+
+        assert time.monotonic() - started < 15
+        assert b"200" not in read_all(connection)
+
+
+def test_a_body_that_keeps_coming_is_read_however_long_it_takes(serve):
+    with connect(serve(ON).url()) as connection:
+        connection.sendall(b"POST /body HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 8000\r\n\r\n")
+        for _ in range(16):
+            connection.sendall(b"x" * 500)
+            time.sleep(0.1)
+
+        assert read_all(connection).endswith(b"\r\n\r\n8000")
+
+
+HANGING = """
+    import time
+    from powerstrip import Plugin, PluginSettings, hookimpl
+
+    class Hanging(Plugin[PluginSettings]):
+        @hookimpl
+        def register_routes(self):
+            time.sleep(3600)
+"""
+
+
+@pytest.mark.parametrize("where", ["import", "hook"])
+def test_a_plugin_that_hangs_while_it_is_built_is_named_and_the_process_ends(
+    tmp_path, write_distribution, serve, where
+):
+    source = "import time\ntime.sleep(3600)\n" if where == "import" else HANGING
+    write_distribution(tmp_path / "lib", "powerstrip-stuck", {"stuck": source}, {"stuck": "stuck:Hanging"})
+    served = serve(CONFIG.replace("port: 0", "port: 0, start_timeout: 0.5") + "plugins: {stuck: on}\n")
+
+    assert served.process.wait(20) == 1
+    assert "plugin 'stuck' failed at build: took longer than 0.5 s" in served.log.read_text()

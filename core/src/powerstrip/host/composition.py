@@ -16,6 +16,7 @@ from powerstrip.contract.findings import Finding
 from powerstrip.contract.plugin import API_VERSION, AnyPlugin
 from powerstrip.host.config import Config
 from powerstrip.host.discovery import Discovery, InstalledPlugin
+from powerstrip.host.logs import owned_by
 from powerstrip.host.settings import PluginSection
 
 
@@ -79,7 +80,8 @@ def compose(config: Config, discovery: Discovery) -> Composition:
     draft = _Draft(config, discovery)
     for name, section in config.plugins.items():
         if section.enabled:
-            draft.admit(name, section)
+            with owned_by(name):
+                draft.admit(name, section)
     draft.check_conflicts()
     members = draft.satisfied_members()
     ordered = _dependencies_first(members, draft)

@@ -11,7 +11,6 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _MIN_BODY_RATE = 500  # bytes a second, the default of Apache's mod_reqtimeout
-_BODY_INTERVAL = 10.0  # seconds between two looks at how a body is coming along
 
 
 class ServerConfig(uvicorn.Config):
@@ -24,7 +23,10 @@ class ServerConfig(uvicorn.Config):
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """A connection that must deliver a request's head in time and size, and its body at a minimum rate."""
+    """A connection that must deliver a request's head in time and size, and its body at a minimum rate.
+
+    `header_timeout` is the time for a head, and the time over which a body's rate is taken.
+    """
 
     config: ServerConfig
 
@@ -53,7 +55,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         elif self._in_head and self._deadline is None:
             self._arm(self.config.header_timeout, self._head_overdue)
         elif self._in_body and self._deadline is None:
-            self._arm(_BODY_INTERVAL, self._look_at_body)
+            self._arm(self.config.header_timeout, self._look_at_body)
 
     def on_message_begin(self) -> None:
         self._in_head = True
@@ -100,11 +102,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._deadline = None
         if self.transport.is_closing() or not self._in_body:
             return
-        if self._body_size < _MIN_BODY_RATE * _BODY_INTERVAL and not self.flow.read_paused:
+        if self._body_size < _MIN_BODY_RATE * self.config.header_timeout and not self.flow.read_paused:
             self.transport.close()
             return
         self._body_size = 0
-        self._arm(_BODY_INTERVAL, self._look_at_body)
+        self._arm(self.config.header_timeout, self._look_at_body)
 
     def _refuse(self, status: bytes) -> None:
         self.transport.write(b"HTTP/1.1 %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % status)

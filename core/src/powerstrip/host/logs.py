@@ -5,7 +5,8 @@ Plugins log with the standard library or structlog, as they like; both end here.
 
 import logging
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -18,6 +19,17 @@ from powerstrip.host.settings import LoggingSettings
 # The request being served and the plugin whose lifespan or task is running, for the log lines they cause.
 current_scope: ContextVar[Scope | None] = ContextVar("powerstrip_scope", default=None)
 current_owner: ContextVar[str | None] = ContextVar("powerstrip_owner", default=None)
+
+
+@contextmanager
+def owned_by(plugin: str) -> Iterator[None]:
+    """Attribute what happens inside to a plugin."""
+    token = current_owner.set(plugin)
+    try:
+        yield
+    finally:
+        current_owner.reset(token)
+
 
 _REQUEST_KEYS = ("request_id", "trace_id", "span_id")
 

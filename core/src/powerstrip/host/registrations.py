@@ -21,6 +21,7 @@ from powerstrip.contract.problems import ProblemHandler
 from powerstrip.contract.routes import Routes
 from powerstrip.contract.tasks import BackgroundTask
 from powerstrip.host.composition import Composition, Member
+from powerstrip.host.logs import owned_by
 
 T = TypeVar("T")
 
@@ -104,9 +105,8 @@ def collect(composition: Composition) -> tuple[Composition, Registrations]:
     findings: list[Finding] = []
     skipped = [entry.member for entry in composition.skipped.values() if entry.member]
     for member in [*composition.members, *skipped]:
-        failure = _enlist(registrations.manager, member)
-        if failure is None:
-            failure = _collect_from(registrations, member)
+        with owned_by(member.name):
+            failure = _enlist(registrations.manager, member) or _collect_from(registrations, member)
         if failure is None or member.name in composition.skipped:
             continue
         if member.section.on_failure == "skip":
