@@ -40,7 +40,7 @@ def main() -> None:
         print(f"{key}. {section.title}: {perf_counter() - started:.0f} s")
         for target in section.targets:
             verdict = "met" if target.is_met else "NOT MET"
-            print(f"   {target.promise}: {target.by_medians:.2f} {target.unit}(<= {target.limit:g}) {verdict}")
+            print(f"   {target.promise}: {target.by_rounds:.2f} {target.unit} (<= {target.limit:g}) {verdict}")
         path.write_text(results.model_dump_json(indent=1) + "\n", encoding="utf-8")
     (FOLDER / "request_path.md").write_text(as_markdown(results), encoding="utf-8")
     draw(results, FOLDER / "request_path.png")

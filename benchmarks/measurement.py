@@ -2,12 +2,14 @@
 
 import gc
 from collections.abc import Awaitable, Callable, Mapping
+from operator import sub, truediv
 from statistics import median, quantiles
 from typing import Literal
 
 from pydantic import BaseModel
 
 Trial = Callable[[], Awaitable[float]]
+Comparison = Callable[[float, float], float]
 
 
 class Series(BaseModel):
@@ -35,7 +37,10 @@ class Series(BaseModel):
 
 
 class Table(BaseModel):
-    """Variants that were measured in the same rounds; `bases` are the ones the others are divided by."""
+    """Variants that were measured in the same rounds; `bases` are those the others are divided by.
+
+    `floor` names one that shows what measuring costs: a line of the table, but no bar of the plot.
+    """
 
     title: str
     unit: str
@@ -44,7 +49,7 @@ class Table(BaseModel):
     better: Literal["lower", "higher"] = "lower"
     digits: int = 1
     plotted: bool = False
-    note: str = ""
+    floor: str = ""
 
     def __getitem__(self, name: str) -> Series:
         return next(series for series in self.series if series.name == name)
@@ -56,17 +61,22 @@ class Table(BaseModel):
 
 
 class Target(BaseModel):
-    """A ratio or an amount that was promised, and what came out: by medians and by each variant's best round."""
+    """What was promised and what came out: by rounds, by medians and by each variant's best round.
+
+    By rounds is the median of what each round gives by itself. Neighbours in a round are disturbed alike, so it is
+    the steadiest of the three, and it decides.
+    """
 
     promise: str
     limit: float
+    by_rounds: float
     by_medians: float
     by_best: float
     unit: str = ""
 
     @property
     def is_met(self) -> bool:
-        return self.by_medians <= self.limit
+        return self.by_rounds <= self.limit
 
 
 class Section(BaseModel):
@@ -80,12 +90,26 @@ class Section(BaseModel):
 
 
 def ratio_target(promise: str, table: Table, name: str, base: str, limit: float) -> Target:
-    """How `name` stands to `base` in one table."""
+    """How many times `base` one variant takes."""
+    return _target(promise, table, name, base, limit, truediv)
+
+
+def difference_target(promise: str, table: Table, name: str, base: str, limit: float) -> Target:
+    """How much more than `base` one variant takes."""
+    return _target(promise, table, name, base, limit, sub, unit=table.unit)
+
+
+def _target(
+    promise: str, table: Table, name: str, base: str, limit: float, compare: Comparison, unit: str = ""
+) -> Target:
+    one, other = table[name], table[base]
     return Target(
         promise=promise,
         limit=limit,
-        by_medians=table[name].median / table[base].median,
-        by_best=table.best(name) / table.best(base),
+        by_rounds=median(map(compare, one.samples, other.samples)),
+        by_medians=compare(one.median, other.median),
+        by_best=compare(table.best(name), table.best(base)),
+        unit=unit,
     )
 
 

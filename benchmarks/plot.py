@@ -9,7 +9,7 @@ mpl.use("agg")  # draws into files and needs no display; has to be said before p
 
 from matplotlib import pyplot as plt
 
-from benchmarks.measurement import Table
+from benchmarks.measurement import Series, Table
 from benchmarks.results import Results
 
 OURS, THEIRS = "#2b6cb0", "#a0aec0"
@@ -24,7 +24,7 @@ def draw(results: Results, path: Path) -> None:
     tables = [
         (key, table) for key, measured in results.measured.items() for table in measured.section.tables if table.plotted
     ]
-    heights = [INCHES_PER_PANEL + INCHES_PER_BAR * len(table.series) for _, table in tables]
+    heights = [INCHES_PER_PANEL + INCHES_PER_BAR * len(_bars_of(table)) for _, table in tables]
     figure, panels = plt.subplots(
         len(tables), figsize=(9, sum(heights)), height_ratios=heights, squeeze=False, layout="constrained"
     )
@@ -34,8 +34,12 @@ def draw(results: Results, path: Path) -> None:
     plt.close(figure)
 
 
+def _bars_of(table: Table) -> list[Series]:
+    return [series for series in table.series if series.name != table.floor]
+
+
 def _draw_table(panel: Any, key: str, table: Table) -> None:
-    series = table.series[::-1]  # the first at the top
+    series = _bars_of(table)[::-1]  # the first at the top
     medians = [entry.median for entry in series]
     quartiles = [entry.quartiles for entry in series]
     spread = [
@@ -46,9 +50,10 @@ def _draw_table(panel: Any, key: str, table: Table) -> None:
     bars = panel.barh([entry.name for entry in series], medians, xerr=spread, color=colours, ecolor="#4a5568")
     panel.bar_label(bars, [f"{median:,.{table.digits}f}" for median in medians], padding=6, fontsize=8)
     better = "shorter is better" if table.better == "lower" else "longer is better"
-    panel.set_title(f"{key}. {table.title} ({table.unit}, {better})", fontsize=10, loc="left")
     if max(medians) > LARGEST_LINEAR_RATIO * min(medians):
         panel.set_xscale("log")
+        better += ", logarithmic"
+    panel.set_title(f"{key}. {table.title} ({table.unit}, {better})", fontsize=10, loc="left")
     panel.margins(x=0.15)
     panel.tick_params(labelsize=8)
     panel.spines[["top", "right"]].set_visible(False)

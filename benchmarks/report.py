@@ -25,8 +25,8 @@ def as_markdown(results: Results) -> str:
 
 def _targets(results: Results) -> Iterator[str]:
     yield "## What was promised\n"
-    yield "| promise | limit | by medians | by best rounds | |"
-    yield "|---|---|---|---|---|"
+    yield "| promise | limit | by rounds | by medians | by best rounds | |"
+    yield "|---|---|---|---|---|---|"
     for measured in results.measured.values():
         section = measured.section
         for target in section.targets:
@@ -37,7 +37,8 @@ def _targets(results: Results) -> Iterator[str]:
 def _target_row(target: Target) -> str:
     unit = f" {target.unit}" if target.unit else ""
     verdict = "met" if target.is_met else "**not met**"
-    return f"≤ {target.limit:g}{unit} | {target.by_medians:.2f}{unit} | {target.by_best:.2f}{unit} | {verdict}"
+    figures = (f"{figure:.2f}{unit}" for figure in (target.by_rounds, target.by_medians, target.by_best))
+    return f"≤ {target.limit:g}{unit} | {' | '.join(figures)} | {verdict}"
 
 
 def _section(measured: Measured) -> Iterator[str]:
@@ -67,7 +68,7 @@ def _table(table: Table) -> Iterator[str]:
             by_medians = series.median / table[base].median
             figures.append(f"{by_medians:.2f} ({table.best(series.name) / table.best(base):.2f})")
         yield f"| {series.name} | {' | '.join(figures)} |"
-    yield f"\n{table.note}\n" if table.note else ""
+    yield ""
 
 
 def _figure(value: float, table: Table) -> str:

@@ -63,4 +63,5 @@ def litestar_peer() -> Litestar:
         compression_config=CompressionConfig(backend="gzip", minimum_size=features.MINIMUM_COMPRESSED),
         request_max_body_size=features.MAX_BODY_SIZE,
         openapi_config=None,
+        logging_config=None,  # its own would take over logging of the whole process
     )

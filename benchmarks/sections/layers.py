@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 
 from benchmarks.asgi_client import microseconds, request_scope, running
 from benchmarks.measurement import Section, Table, interleave
@@ -26,8 +25,9 @@ from benchmarks.peers.shop import PREFIX, find_item
 from benchmarks.sections.request_path import answer_at_once
 from powerstrip.host.asgi import Dispatcher
 
-ROUNDS = 41
-REQUESTS = 400
+# Short trials: what disturbs the machine for a moment then disturbs neighbours alike.
+ROUNDS = 121
+REQUESTS = 120
 PATH = f"{PREFIX}/featured"
 
 METHOD = f"""The request of section A, measured again with one layer less each time, {ROUNDS} interleaved rounds of
@@ -77,24 +77,20 @@ async def _without_host(folder: Path, stack: AsyncExitStack) -> dict[str, Any]:
         "without the lease of a generation": application,
         "without FastAPI's own entry": application.middleware_stack,
         "without the interceptor layer": index,
-        "without the route index": _OneRoute(entry.app),
-        "without `Depends(public)`": _OneRoute(APIRoute(PATH, entry.route.endpoint).app),
+        "without the route index": _without_parameters(entry.app),
         "without FastAPI: the model and its JSON": _answer_by_hand,
         "nothing": answer_at_once,
     }
 
 
-class _OneRoute:
-    """Puts into the scope what FastAPI's routes expect there, and calls one."""
+def _without_parameters(route: Any) -> Any:
+    """Puts into the scope what FastAPI expects there of an index, and calls one route."""
 
-    def __init__(self, app: Any) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    def app(scope: Any, receive: Any, send: Any) -> Any:
         scope["path_params"] = {}
-        async with AsyncExitStack() as stack:
-            scope["fastapi_middleware_astack"] = stack
-            await self._app(scope, receive, send)
+        return route(scope, receive, send)
+
+    return app
 
 
 async def _answer_by_hand(_scope: Any, _receive: Any, send: Any) -> None:

@@ -29,8 +29,8 @@ with {MANY} routers: {REQUESTS_OF_MANY_ROUTERS})."""
 
 # What is asked of `count` plugins, by the name of one of them.
 QUESTIONS: Mapping[str, tuple[str, int]] = {
-    "the last plugin's route with a parameter": ("/api/v1/{last}/7", 200),
-    "the last plugin's fixed route": ("/api/v1/{last}/newest", 200),
+    "The last plugin's route with a parameter": ("/api/v1/{last}/7", 200),
+    "The last plugin's fixed route": ("/api/v1/{last}/newest", 200),
     "404, below a plugin in the middle": ("/api/v1/{middle}/7/nothing", 404),
 }
 
@@ -54,7 +54,7 @@ async def _measure(folder: Path) -> Section:
         for title, (path, status) in QUESTIONS.items():
             table = await _table(title, path, status, powerstrips, peers)
             tables.append(table)
-            promise = f"{title}: {MANY} plugins beside {FEW}"
+            promise = f"{title}: {MANY} plugins of three routes beside {FEW}"
             targets.append(ratio_target(promise, table, _ours(MANY), _ours(FEW), 1.2))
     return Section(key="C", title="Route index", method=METHOD, tables=tables, targets=targets)
 

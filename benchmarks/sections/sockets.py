@@ -55,6 +55,7 @@ async def _measure(folder: Path) -> Section:
         better="higher",
         digits=0,
         plotted=True,
+        floor=FLOOR,
     )
     tails = Table(
         title=f"{title}: 99th percentile of the time to an answer",

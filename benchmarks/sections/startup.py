@@ -11,18 +11,18 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.distributions import plugin_names, write_config, write_plugins
-from benchmarks.measurement import Section, Table, Target, interleave, ratio_target
+from benchmarks.measurement import Section, Table, difference_target, interleave, ratio_target
 
 PLUGINS = 100
 PLUGINS_OFF = 200
 ROUNDS = 7
 ROUNDS_OFF = 15
 
-POWERSTRIP = "Powerstrip, 100 plugins"
-PEER = "FastAPI, 100 routers, first request to the last"
-PEER_LAZY = "FastAPI, 100 routers, first request to the first"
-ALONE = "1 plugin on, no other installed"
-CROWDED = f"1 plugin on, {PLUGINS_OFF} more installed"
+POWERSTRIP = f"Powerstrip, {PLUGINS} plugins"
+PEER = f"FastAPI, {PLUGINS} routers, first request to the last"
+PEER_LAZY = f"FastAPI, {PLUGINS} routers, first request to the first"
+ALONE = "Powerstrip, 1 plugin on, no other installed"
+CROWDED = f"Powerstrip, 1 plugin on, {PLUGINS_OFF} more installed"
 
 METHOD = f"""Each start in a fresh process, from when FastAPI and the host are imported until the first request is
 answered: load, discover, compose (which imports the plugins), build, start, and one request. {PLUGINS} plugins of three
@@ -83,14 +83,9 @@ async def _measure_idle_plugins(folder: Path) -> Section:
     }
     series = await interleave(ROUNDS_OFF, trials)
     table = Table(title="Start with plugins that are off", unit="ms", series=series, plotted=True)
-    target = Target(
-        promise=f"added by {PLUGINS_OFF} installed plugins that are off, none imported",
-        limit=20,
-        by_medians=table[CROWDED].median - table[ALONE].median,
-        by_best=table[CROWDED].minimum - table[ALONE].minimum,
-        unit="ms",
-    )
-    return Section(key="E", title="Plugins that are off", method=METHOD_OFF, tables=[table], targets=[target])
+    promise = f"added by {PLUGINS_OFF} installed plugins that are off, none imported"
+    targets = [difference_target(promise, table, CROWDED, ALONE, 20)]
+    return Section(key="E", title="Plugins that are off", method=METHOD_OFF, tables=[table], targets=targets)
 
 
 async def _start(installed: Path, *arguments: str, expected: set[str] | None = None) -> float:
