@@ -12,6 +12,7 @@ from powerstrip import (
     Event,
     EventBus,
     HostStatus,
+    Middleware,
     Plugin,
     PluginSettings,
     ServiceNotFoundError,
@@ -348,3 +349,23 @@ def test_an_application_can_be_started_again(start_plugins):
         pass
 
     assert steps == ["+one", "-one"] * 2
+
+
+def test_a_failed_start_is_told_to_whoever_runs_the_application(start_plugins):
+    class Passing:
+        def __init__(self, app):
+            self.app = app
+
+        async def __call__(self, scope, receive, send):
+            await self.app(scope, receive, send)
+
+    class Layered(Plugin[PluginSettings]):
+        @hookimpl
+        def register_middleware(self):
+            return [Middleware(Passing)]
+
+    with (
+        pytest.raises(StartError, match="on purpose"),
+        start_plugins({"layered": Layered, "failing": plugin_of(Steps(), "failing", start=fail)}),
+    ):
+        raise AssertionError("it started")

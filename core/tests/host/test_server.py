@@ -1,6 +1,7 @@
 """What the served process does with signals, slow clients and failing starts."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -26,7 +27,14 @@ SLOW = """
     from fastapi import Depends
     from typing import Annotated
 
+    import logging
+
     router = APIRouter()
+
+    @router.get("/told")
+    async def told() -> None:
+        logging.getLogger("slow_plugin.inside").warning("told by the plugin")
+        logging.getLogger("elsewhere").warning("told by a library")
 
     @router.get("/slow")
     async def slow(seconds: float = 1.0) -> int:
@@ -155,6 +163,18 @@ def test_a_second_sigterm_stops_at_once(serve):
 
     assert served.process.wait(10) is not None
     thread.join()
+
+
+def test_log_lines_say_whose_they_are_and_which_request_they_belong_to(serve):
+    served = serve(ON.replace("slow: on", "slow: on, tracing: {access_log: off}"))
+    httpx2.get(served.url() + "/told", headers={"x-request-id": "request-1"})
+
+    lines = [json.loads(line) for line in served.log.read_text().splitlines() if "told by" in line]
+
+    assert [(line["event"], line["plugin"], line["request_id"], line["level"]) for line in lines] == [
+        ("told by the plugin", "slow", "request-1", "warning"),
+        ("told by a library", "slow", "request-1", "warning"),
+    ]
 
 
 def test_draining_is_bounded(serve):

@@ -44,6 +44,9 @@ class ProblemLayer:
         self._problems = problems
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
         tracker = AnswerTracker(send)
         try:
             await self._app(scope, receive, tracker)

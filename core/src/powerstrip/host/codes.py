@@ -3,6 +3,9 @@
 from enum import StrEnum
 from typing import Self
 
+MAX_FINDINGS = 100
+"""How many findings are shown at once."""
+
 
 class ConfigCode(StrEnum):
     """A stable code, and in `explanation` what it means to an operator."""

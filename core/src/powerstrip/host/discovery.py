@@ -30,6 +30,11 @@ class InstalledPlugin:
         """Where the class is: `package.module:Class`."""
         return self.entry_point.value
 
+    @property
+    def package(self) -> str:
+        """The top-level package its class is in."""
+        return self.entry_point.module.partition(".")[0]
+
     @cached_property
     def distribution(self) -> str:
         return self.entry_point.dist.name if self.entry_point.dist else "unknown"
@@ -56,6 +61,11 @@ class Discovery:
 
     plugins: Mapping[str, InstalledPlugin]
     clashes: Mapping[str, Finding]
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """The plugin that each top-level package belongs to, for log lines."""
+        return {plugin.package: name for name, plugin in self.plugins.items()}
 
     def providers(self, capability: str) -> list[str]:
         """The installed plugins that say in their metadata that they provide a capability.

@@ -49,20 +49,27 @@ class Excerpts:
 
     def at(self, position: Position) -> str:
         """The line of `position`, and below it a caret under each character of the key or value that starts there."""
-        line = self._source.line(position.line)
-        first = position.column - 1
-        last = min(first + self._width(position, line), len(line))
-        if self._root is None:
-            return _underlined(line if self._in_core_section(position.line) else _key_only(line), first, last)
-        hidden, end = self._hidden_in(position.line, line)
-        return _underlined(_redacted(line[:end], hidden), _moved(first, hidden), _moved(last, hidden))
+        line, column = self._source.line(position.line), position.column - 1
+        # Of a very long line only this much is looked at.
+        cut = max(0, column - _BEFORE_CARET) if len(line) > _WIDEST else 0
+        view, first = line[cut : cut + _WIDEST], column - cut
+        start = self._source.start_of(position.line) + cut
+        last = min(first + self._width(view, start, first), len(view))
+        hidden: list[tuple[int, int]] = []
+        if self._root is not None:
+            hidden, end = self._hidden_in(view, start)
+            view = _redacted(view[:end], hidden)
+        elif not self._in_core_section(position.line):
+            view = _key_only(view)
+        before, after = _CUT if cut else "", _CUT if cut + _WIDEST < len(line) else ""
+        first, last = _moved(first, hidden) + len(before), _moved(last, hidden) + len(before)
+        return _underlined(f"{before}{view}{after}", first, last)
 
-    def _width(self, position: Position, line: str) -> int:
-        if template := TEMPLATE.match(line, position.column - 1):
+    def _width(self, view: str, start: int, column: int) -> int:
+        if template := TEMPLATE.match(view, column):
             return len(template.group())
-        start = self._source.start_of(position.line) + position.column - 1
-        word = _WORD.match(line, position.column - 1)
-        return self._lengths.get(start) or (len(word.group()) if word else 1)
+        word = _WORD.match(view, column)
+        return self._lengths.get(start + column) or (len(word.group()) if word else 1)
 
     @cached_property
     def _tokens(self) -> list[Token]:
@@ -81,25 +88,24 @@ class Excerpts:
     def _lengths(self) -> dict[int, int]:
         return {token.start: token.end - token.start for token in self._tokens}
 
-    def _hidden_in(self, number: int, line: str) -> tuple[list[tuple[int, int]], int]:
-        """What must not be shown of a line, as columns, and where a comment ends what is shown.
+    def _hidden_in(self, view: str, start: int) -> tuple[list[tuple[int, int]], int]:
+        """What must not be shown of a part of the text, as columns, and where a comment ends what is shown.
 
         Only what is known to be no secret is shown: keys, values that the settings' types reveal, and punctuation.
         """
-        start = self._source.start_of(number)
         hidden: list[tuple[int, int]] = []
         end = 0
         for token in islice(self._tokens, bisect_right(self._tokens, start, key=lambda token: token.end), None):
-            first, last = max(token.start - start, end), min(token.end - start, len(line))
-            if token.start >= start + len(line):
+            if token.start >= start + len(view):
                 break
-            hidden += _unknown(line, end, first)
+            first, last = max(token.start - start, end), min(token.end - start, len(view))
+            hidden += _unknown(view, end, first)
             if not token.shown:
-                hidden += _outside_templates(line, first, last)
+                hidden += _outside_templates(view, first, last)
             end = max(end, last)
-        comment = _COMMENT.search(line, end)
-        shown_end = comment.start() if comment else len(line)
-        return hidden + _unknown(line, end, shown_end), shown_end
+        comment = _COMMENT.search(view, end)
+        shown_end = comment.start() if comment else len(view)
+        return hidden + _unknown(view, end, shown_end), shown_end
 
     def _in_core_section(self, number: int) -> bool:
         """Whether the nearest key without indentation, upwards, is that of a core section."""
@@ -149,10 +155,7 @@ def _moved(column: int, hidden: list[tuple[int, int]]) -> int:
 
 
 def _underlined(line: str, first: int, last: int) -> str:
-    """The line, or as much of a long one as surrounds the caret; a caret behind its end stands at the end."""
+    """The line with carets below it; those behind its end stand at its end."""
     first = min(first, max(len(line) - 1, 0))
-    cut = max(0, first - _BEFORE_CARET) if len(line) > _WIDEST else 0
-    shown = (_CUT if cut else "") + line[cut : cut + _WIDEST] + (_CUT if len(line) > cut + _WIDEST else "")
-    column = first - cut + (1 if cut else 0)
-    blank = "".join("\t" if character == "\t" else " " for character in shown[:column])
-    return f"{shown}\n{blank}{'^' * max(1, min(last - first, len(shown) - column))}"
+    blank = "".join("\t" if character == "\t" else " " for character in line[:first])
+    return f"{line}\n{blank}{'^' * max(1, min(last, len(line)) - first)}"

@@ -1,13 +1,12 @@
 """Pydantic's errors, found again in the config."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
 from powerstrip.host.document import ConfigPath
-from powerstrip.host.shape import Shape
 from powerstrip.host.wording import CHOICES, EXPECTED
 
 KEYED = frozenset({"missing", "extra_forbidden", "unexpected_keyword_argument"})
@@ -35,8 +34,11 @@ class Fault:
     of_default: bool = False
 
 
-def located(error: ErrorDetails, data: Any, shape: Shape) -> Fault:
-    """Tells the parts of pydantic's location that lead through `data` from those that name a union's member."""
+def located(error: ErrorDetails, data: Any, keys_at: Callable[[ConfigPath], Collection[str]]) -> Fault:
+    """Tells the parts of pydantic's location that lead through `data` from those that name a union's member.
+
+    `keys_at` gives the keys that the mapping at a path may have.
+    """
     kind, location, key = error["type"], list(error["loc"]), None
     if location and kind in KEYED:
         key = str(location.pop())
@@ -48,7 +50,7 @@ def located(error: ErrorDetails, data: Any, shape: Shape) -> Fault:
     for index, step in enumerate(location):
         if _leads_into(data, step):
             data, path = data[step], (*path, step)
-        elif step in shape.keys(path):
+        elif step in keys_at(path):
             return replace(fault, path=(*path, *location[index:]), of_default=True)
         elif fault.union is None:
             fault = replace(fault, union=path, option=str(step))

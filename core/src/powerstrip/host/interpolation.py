@@ -1,7 +1,7 @@
 """`${NAME}`, `${NAME:-default}` and `${file:PATH}` in scalars."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,14 +14,15 @@ from powerstrip.host.source import Span, first_not_text, reason_of
 MAX_NAMED_FILE_SIZE = 64 * 1024
 MAX_INTERPOLATED = 4 * 1024 * 1024
 
-_TEMPLATE = re.compile(r"\$\$\{|\$\{(?P<body>[^}]*)\}|\$\{")
+# A body ends before the next template, so that text full of unclosed ones is read in one go.
+_TEMPLATE = re.compile(r"\$\$\{|\$\{(?P<body>(?:[^}$]|\$(?!\{))*)\}|\$\{")
 _VARIABLE = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re.DOTALL)
 _FORMS = "write ${NAME}, ${NAME:-default} or ${file:PATH}, and $${ for a plain ${"
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What one `${...}` stands for."""
+    """A part of a text: what one `${...}` stands for, or what stands between them."""
 
     text: str
     from_file: bool = False
@@ -47,20 +48,18 @@ class Interpolator:
     def _resolve_scalar(self, scalar: ScalarNode) -> ScalarNode:
         if "${" not in scalar.text:
             return scalar
-        pieces: list[str] = []
-        from_file = False
-        end = 0
         found = len(self.findings)
-        for match in _TEMPLATE.finditer(scalar.text):
-            piece = self._piece(scalar, match)
-            pieces += [scalar.text[end : match.start()], piece.text]
-            from_file |= piece.from_file
+        pieces: list[Piece] = []
+        end = 0
+        for match, span in _templates(scalar):
+            pieces += [Piece(scalar.text[end : match.start()]), self._piece(span, match)]
             end = match.end()
-        text = "".join([*pieces, scalar.text[end:]])
-        self._room -= len(text)
-        if self._room < 0:
-            message = f"the values of ${{...}} come to more than {MAX_INTERPOLATED // 1024 // 1024} MiB"
-            raise scalar.span.refusal(ConfigCode.TOO_LARGE, message)
+            self._room -= len(pieces[-1].text)
+            if self._room < 0:
+                message = f"the values of ${{...}} come to more than {MAX_INTERPOLATED // 1024 // 1024} MiB"
+                raise scalar.span.refusal(ConfigCode.TOO_LARGE, message)
+        text = "".join(piece.text for piece in pieces) + scalar.text[end:]
+        from_file = any(piece.from_file for piece in pieces)
         if len(self.findings) > found:
             return replace(scalar, broken=True, template=True)
         if scalar.plain and not from_file:
@@ -68,10 +67,9 @@ class Interpolator:
             return written_scalar(scalar.span, text, self.findings, adapts=True, template=True)
         return replace(scalar, text=text, value=text, plain=False, template=True, secret_file=from_file)
 
-    def _piece(self, scalar: ScalarNode, match: re.Match[str]) -> Piece:
+    def _piece(self, span: Span, match: re.Match[str]) -> Piece:
         if match.group() == "$${":
             return Piece("${")
-        span = _span_in_source(scalar, match)
         try:
             return self._meaning(span, match["body"])
         except ConfigError as error:
@@ -80,14 +78,13 @@ class Interpolator:
 
     def _meaning(self, span: Span, body: str | None) -> Piece:
         if body is None:
-            raise span.refusal(ConfigCode.TEMPLATE, "the '${' is not closed with a '}'", hint=_FORMS)
+            message = "this '${' is not closed with a '}', or holds another '${'"
+            raise span.refusal(ConfigCode.TEMPLATE, message, hint=_FORMS)
         if body.startswith("file:"):
             return Piece(self._content(span, body.removeprefix("file:")), from_file=True)
         variable = _VARIABLE.fullmatch(body)
         if variable is None:
             raise span.refusal(ConfigCode.TEMPLATE, "what stands in '${...}' can't be understood", hint=_FORMS)
-        if "${" in (variable["default"] or ""):
-            raise span.refusal(ConfigCode.TEMPLATE, "a default can't hold another '${'", hint=_FORMS)
         return Piece(self._value(span, variable["name"], variable["default"]))
 
     def _value(self, span: Span, name: str, default: str | None) -> str:
@@ -131,16 +128,14 @@ def _read_named_file(span: Span, path: Path, name: str) -> str:
     return text.removesuffix("\n").removesuffix("\r")
 
 
-def _span_in_source(scalar: ScalarNode, match: re.Match[str]) -> Span:
-    """Where a template of the unescaped text stands in the source.
+def _templates(scalar: ScalarNode) -> Iterator[tuple[re.Match[str], Span]]:
+    """Each template of the unescaped text, with the span it has in the source.
 
     Quotes, escapes and folded lines move columns, but never the order in which the `${` follow each other.
     """
-    whole = scalar.span
-    index = whole.start - 1
-    for _ in range(scalar.text.count("${", 0, match.start()) + 1):
-        index = whole.source.text.find("${", index + 1, whole.end)
+    source, index = scalar.span.source, scalar.span.start - 1
+    for match in _TEMPLATE.finditer(scalar.text):
+        index = source.text.find("${", index + 1, scalar.span.end)
         if index < 0:  # it was written with an escape, "\x24{": the scalar is the nearest place
-            return whole
-    end = whole.source.text.find("}", index, whole.end)
-    return Span(whole.source, index, end + 1 if end >= 0 else index + 2)
+            index = scalar.span.start
+        yield match, Span(source, index, index + 2)

@@ -5,13 +5,11 @@ from dataclasses import replace
 
 from powerstrip.contract.findings import Finding, Position
 from powerstrip.contract.plugin import PluginSettings
-from powerstrip.host.codes import ConfigCode
+from powerstrip.host.codes import MAX_FINDINGS, ConfigCode
 from powerstrip.host.document import ConfigPath, Document, MappingNode
 from powerstrip.host.excerpts import Excerpts
 from powerstrip.host.settings import CORE_SECTIONS, SECTION_KEYS
 from powerstrip.host.shape import Shape
-
-MAX_FINDINGS = 100
 
 
 class Presenter:
@@ -41,7 +39,7 @@ class Presenter:
         distinct = sorted(dict.fromkeys(findings), key=lambda finding: _place(finding, order))
         complete = [self._completed(finding) for finding in distinct[:MAX_FINDINGS]]
         if len(distinct) > MAX_FINDINGS:
-            message = f"{len(distinct) - MAX_FINDINGS} more findings are not shown"
+            message = f"there are more findings, the first {MAX_FINDINGS} are shown"
             complete.append(Finding(ConfigCode.TOO_MANY.value, message, "mend these first"))
         return complete
 

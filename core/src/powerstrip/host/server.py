@@ -20,6 +20,7 @@ from powerstrip.contract.errors import PowerstripError
 from powerstrip.host.asgi import Dispatcher
 from powerstrip.host.config import load_config
 from powerstrip.host.connection import ServerConfig
+from powerstrip.host.discovery import discover_plugins
 from powerstrip.host.logs import configure_logging
 from powerstrip.host.settings import ServerSettings
 from powerstrip.host.supervisor import Supervisor
@@ -36,7 +37,7 @@ def serve(paths: Sequence[Path | str], overrides: Sequence[str] = ()) -> None:
     PowerstripError when the workers could not start (each has logged why).
     """
     config = load_config(paths, overrides)
-    configure_logging(config.logging)
+    configure_logging(config.logging, discover_plugins().packages)
     if config.server.workers > 1:
         _serve_with_workers((paths, overrides), config.server)
     else:
@@ -71,7 +72,7 @@ def _application(sources: Sources, on_failure: Callable[[Exception], None]) -> D
 
 
 def _worker_application(sources: Sources) -> Dispatcher:
-    configure_logging(load_config(*sources).logging)
+    configure_logging(load_config(*sources).logging, discover_plugins().packages)
     return _application(sources, _log_failure)
 
 

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Collection, Iterator
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from powerstrip.contract.findings import Finding
-from powerstrip.host.codes import ConfigCode
+from powerstrip.host.codes import MAX_FINDINGS, ConfigCode
 from powerstrip.host.document import ConfigPath, Entry, Node, ScalarNode, nearest_entry, node_at, plain_data, walk
 from powerstrip.host.faults import KEYED, UNION, Fault, collapse_unions, located
 from powerstrip.host.scalars import SWITCHES
@@ -56,7 +57,7 @@ class SettingsCheck(Generic[ModelT]):
             except ValidationError as error:
                 # Without the inputs, and handled outside this block, so that no traceback can show a secret.
                 details = error.errors(include_url=False, include_input=False)
-            faults = [located(detail, data, self._shape) for detail in details]
+            faults = [located(detail, data, self._shape.keys) for detail in details]
             if validate == self._from_json:
                 faults = [fault for fault in faults if not fault.of_default]
             if not faults:
@@ -64,7 +65,8 @@ class SettingsCheck(Generic[ModelT]):
                 continue
             converted = [self._converted(fault, data) for fault in faults]
             if not any(converted):
-                return [finding for fault in collapse_unions(faults) for finding in self._findings(fault)]
+                found = (finding for fault in collapse_unions(faults) for finding in self._findings(fault))
+                return list(islice(found, MAX_FINDINGS + 1))
 
     def _from_json(self, data: Any) -> ModelT:
         return self._model.model_validate_json(json.dumps(data), strict=True)

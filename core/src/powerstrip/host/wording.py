@@ -54,7 +54,8 @@ _LIMITS: Mapping[str, str] = {
 _DIGITS = re.compile(r"[-+]?[0-9_]*\.?[0-9_]+")
 _PYDANTIC_WORDS = re.compile(r"^(?:Value error|Assertion failed), ")
 
-TEMPLATE = re.compile(r"(?<!\$)\$\{(?:file:[^}]*|[A-Za-z_]\w*(?::-(?P<default>[^}]*))?)\}", re.ASCII)
+_BODY = r"(?:[^}$]|\$(?!\{))*"
+TEMPLATE = re.compile(rf"(?<!\$)\$\{{(?:file:{_BODY}|[A-Za-z_]\w*(?::-(?P<default>{_BODY}))?)\}}", re.ASCII)
 """A `${...}` that can be understood; whatever else stands around it may be part of a secret."""
 
 
