@@ -25,8 +25,10 @@ def main() -> int:
     except PackageNotFoundError as error:
         print(f"{error.name} is not installed: run `make install-dev bench` first", file=sys.stderr)
         return 1
-    lines = (f"{name}=={version}\n" for name, version in sorted(versions.items()))
-    (ROOT / "constraints.txt").write_text(HEADER + "".join(lines), encoding="utf-8")
+    text = HEADER + "".join(f"{name}=={version}\n" for name, version in sorted(versions.items()))
+    path = ROOT / "constraints.txt"
+    if path.read_text(encoding="utf-8") != text:  # `make` installs again when this file is newer
+        path.write_text(text, encoding="utf-8")
     return 0
 
 
