@@ -324,6 +324,26 @@ def test_a_start_that_is_not_cancelled_clean_is_found_at_any_await(tmp_path):
     assert "leaves behind: open /dev/null" in told
 
 
+class IgnoresCancellation(Subject):
+    """Goes on when it is told to end."""
+
+    @hookimpl
+    @asynccontextmanager
+    async def lifespan(self, services):
+        try:
+            for _ in range(5):
+                await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            await asyncio.Event().wait()
+        yield
+
+
+def test_a_start_that_ignores_its_cancellation_is_named(tmp_path):
+    told = complaint(IgnoresCancellation, "a_start_can_be_cancelled_at_any_step", tmp_path)
+
+    assert "'plugin ignores its cancellation and is left behind' of plugin 'subject'" in told
+
+
 class SlowNoCleanUp(OpensFile):
     """The same after many steps."""
 
