@@ -9,7 +9,6 @@ from typing import Literal
 from pydantic import BaseModel
 
 Trial = Callable[[], Awaitable[float]]
-Comparison = Callable[[float, float], float]
 
 
 class Series(BaseModel):
@@ -89,27 +88,17 @@ class Section(BaseModel):
     targets: list[Target] = []
 
 
-def ratio_target(promise: str, table: Table, name: str, base: str, limit: float) -> Target:
-    """How many times `base` one variant takes."""
-    return _target(promise, table, name, base, limit, truediv)
-
-
-def difference_target(promise: str, table: Table, name: str, base: str, limit: float) -> Target:
-    """How much more than `base` one variant takes."""
-    return _target(promise, table, name, base, limit, sub, unit=table.unit)
-
-
-def _target(
-    promise: str, table: Table, name: str, base: str, limit: float, compare: Comparison, unit: str = ""
-) -> Target:
+def hold(promise: str, table: Table, name: str, base: str, *, ratio: float = 0, added: float = 0) -> Target:
+    """Hold one variant to a promise: to take at most `ratio` times what `base` takes, or to add at most `added`."""
+    compare = truediv if ratio else sub
     one, other = table[name], table[base]
     return Target(
         promise=promise,
-        limit=limit,
+        limit=ratio or added,
         by_rounds=median(map(compare, one.samples, other.samples)),
         by_medians=compare(one.median, other.median),
         by_best=compare(table.best(name), table.best(base)),
-        unit=unit,
+        unit="" if ratio else table.unit,
     )
 
 

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.asgi_client import microseconds, request_scope, running
-from benchmarks.measurement import Section, Table, interleave, ratio_target
+from benchmarks.measurement import Section, Table, hold, interleave
 from benchmarks.peers.fastapi_peers import bare_fastapi, hand_wired_fastapi
 from benchmarks.peers.features import check_features
 from benchmarks.peers.litestar_peer import litestar_peer
@@ -60,8 +60,8 @@ async def _measure(folder: Path) -> Section:
         item = await _table(applications, "GET, a path with a parameter, answering a model", f"{PREFIX}/items/7")
     promise = "in-process time of a request, every feature on, beside"
     targets = [
-        ratio_target(f"{promise} FastAPI with the same by hand", featured, POWERSTRIP, HAND_WIRED, 0.55),
-        ratio_target(f"{promise} bare FastAPI with include_router", featured, POWERSTRIP, BARE, 1.0),
+        hold(f"{promise} FastAPI with the same by hand", featured, POWERSTRIP, HAND_WIRED, ratio=0.55),
+        hold(f"{promise} bare FastAPI with include_router", featured, POWERSTRIP, BARE, ratio=1.0),
     ]
     return Section(key="A", title="Request path, in process", method=METHOD, tables=[featured, item], targets=targets)
 

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from benchmarks.asgi_client import microseconds, request_scope, running
 from benchmarks.distributions import plugin_names, write_plugins
-from benchmarks.measurement import Section, Table, Target, interleave, ratio_target
+from benchmarks.measurement import Section, Table, Target, hold, interleave
 from benchmarks.peers.powerstrip_configs import powerstrip_app
 
 FEW, MANY = 10, 1000
@@ -55,7 +55,7 @@ async def _measure(folder: Path) -> Section:
             table = await _table(title, path, status, powerstrips, peers)
             tables.append(table)
             promise = f"{title}: {MANY} plugins of three routes beside {FEW}"
-            targets.append(ratio_target(promise, table, _ours(MANY), _ours(FEW), 1.2))
+            targets.append(hold(promise, table, _ours(MANY), _ours(FEW), ratio=1.2))
     return Section(key="C", title="Route index", method=METHOD, tables=tables, targets=targets)
 
 

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.distributions import plugin_names, write_config, write_plugins
-from benchmarks.measurement import Section, Table, difference_target, interleave, ratio_target
+from benchmarks.measurement import Section, Table, hold, interleave
 
 PLUGINS = 100
 PLUGINS_OFF = 200
@@ -67,7 +67,7 @@ async def _measure_startup(folder: Path) -> Section:
         plotted=True,
     )
     promise = "composing, building and a first request, beside the same routes included by hand"
-    targets = [ratio_target(promise, table, POWERSTRIP, PEER, 1.3)]
+    targets = [hold(promise, table, POWERSTRIP, PEER, ratio=1.3)]
     return Section(key="D", title="Start", method=METHOD, tables=[table], targets=targets)
 
 
@@ -84,7 +84,7 @@ async def _measure_idle_plugins(folder: Path) -> Section:
     series = await interleave(ROUNDS_OFF, trials)
     table = Table(title="Start with plugins that are off", unit="ms", series=series, plotted=True)
     promise = f"added by {PLUGINS_OFF} installed plugins that are off, none imported"
-    targets = [difference_target(promise, table, CROWDED, ALONE, 20)]
+    targets = [hold(promise, table, CROWDED, ALONE, added=20)]
     return Section(key="E", title="Plugins that are off", method=METHOD_OFF, tables=[table], targets=targets)
 
 
