@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
+from pydantic import Field, Secret, SecretStr, field_validator, model_validator
+
 from powerstrip import ConfigError, Finding, PluginSettings
 from powerstrip.host.config import load_config
 from powerstrip.host.report import render_finding
-from pydantic import Field, Secret, SecretStr, field_validator, model_validator
 
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = sorted(path.stem for path in GOLDEN.glob("*.yaml") if not path.stem.endswith(".over"))
@@ -35,14 +36,14 @@ class UsersSettings(PluginSettings):
     country: str = "CH"
     lifetime: float = Field(default=60, gt=0)
     tags: list[str] = Field(default=[], max_length=3)
-    limits: dict[str, int] = {}
+    limits: dict[str, int] = Field(default={})
     mode: Literal["open", "closed", "off"] = "open"
     cache: int | Literal["auto"] = "auto"
     greeting: str = Field(default="Hi", min_length=2, max_length=12)
     code: str = Field(default="A1", pattern="^[A-Z][0-9]$")
     """A capital letter and a digit."""
     since: date = date(2020, 1, 1)
-    tokens: list[SecretStr] = []
+    tokens: list[SecretStr] = Field(default=[])
     mail: MailSettings | None = None
     relay: MailSettings | str | None = None
     verbose: bool = False

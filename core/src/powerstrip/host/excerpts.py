@@ -50,20 +50,18 @@ class Excerpts:
     def at(self, position: Position) -> str:
         """The line of `position`, and below it a caret under each character of the key or value that starts there."""
         line, column = self._source.line(position.line), position.column - 1
+        if self._root is None and not self._in_core_section(position.line):
+            word = _WORD.match(line, column)
+            return _underlined(_key_only(line), column, word.end() if word else column + 1)
         # Of a very long line only this much is looked at.
         cut = max(0, column - _BEFORE_CARET) if len(line) > _WIDEST else 0
         view, first = line[cut : cut + _WIDEST], column - cut
         start = self._source.start_of(position.line) + cut
         last = min(first + self._width(view, start, first), len(view))
-        hidden: list[tuple[int, int]] = []
-        if self._root is not None:
-            hidden, end = self._hidden_in(view, start)
-            view = _redacted(view[:end], hidden)
-        elif not self._in_core_section(position.line):
-            view = _key_only(view)
+        hidden, end = self._hidden_in(view, start) if self._root else ([], len(view))
         before, after = _CUT if cut else "", _CUT if cut + _WIDEST < len(line) else ""
-        first, last = _moved(first, hidden) + len(before), _moved(last, hidden) + len(before)
-        return _underlined(f"{before}{view}{after}", first, last)
+        shown = f"{before}{_redacted(view[:end], hidden)}{after}"
+        return _underlined(shown, len(before) + _moved(first, hidden), len(before) + _moved(last, hidden))
 
     def _width(self, view: str, start: int, column: int) -> int:
         if template := TEMPLATE.match(view, column):

@@ -68,7 +68,7 @@ def _inside(kind: Any, step: str | int) -> list[Any]:
         return list(arguments[1:]) or [Any]
     if origin is tuple and isinstance(step, int) and Ellipsis not in arguments:
         return list(arguments[step : step + 1])
-    is_item = issubclass(origin, Collection) and isinstance(step, int)
+    is_item = issubclass(origin, Collection) and not issubclass(origin, str | bytes) and isinstance(step, int)
     return list(arguments[:1]) or [Any] if is_item else []
 
 
