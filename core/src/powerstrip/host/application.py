@@ -6,7 +6,6 @@ from importlib.util import find_spec
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.base import BaseHTTPMiddleware
 
 from powerstrip.contract.errors import BuildError
@@ -48,22 +47,25 @@ def build_application(composition: Composition) -> FastAPI:
     """
     composition, registrations = collect(composition)
     config = composition.config
+    listens = telemetry_listens()
     app = FastAPI(
         title=config.app.title,
         version=config.app.version,
         description=config.app.description,
         openapi_url=None,  # the pages are ours: FastAPI's load their assets from a foreign host
         redirect_slashes=False,
-        telemetry=_telemetry(),
+        telemetry={"tracing": listens, "metrics": listens, "logs": listens},
     )
     assemble(app, composition, registrations)
     return app
 
 
-def _telemetry() -> TelemetryConfig:
-    # FastAPI asks three OpenTelemetry providers on each request whether somebody listens; without the SDK nobody can.
-    listens = find_spec("opentelemetry.sdk") is not None
-    return {"tracing": listens, "metrics": listens, "logs": listens}
+def telemetry_listens() -> bool:
+    """Whether anybody can listen to FastAPI's own telemetry: without OpenTelemetry's SDK nobody can.
+
+    FastAPI would ask its three providers on each request.
+    """
+    return find_spec("opentelemetry.sdk") is not None
 
 
 def assemble(app: FastAPI, composition: Composition, registrations: Registrations) -> Assembly:

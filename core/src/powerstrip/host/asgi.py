@@ -31,7 +31,8 @@ class Dispatcher:
             raise RuntimeError("no generation is serving: the server must run the lifespan first")
         generation.acquire()
         try:
-            await generation.application(scope, receive, send)
+            scope["app"] = generation.application
+            await generation.entry(scope, receive, send)
         finally:
             generation.release()
 

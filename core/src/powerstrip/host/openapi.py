@@ -55,8 +55,11 @@ class OpenApiDocument:
             version=app.version,
             description=app.description or None,
             routes=app.routes,
-            tags=[{"name": member.name, "description": _first_line(member)} for member in self._members],
         )
+        used = {tag for _, _, operation in _operations(document) for tag in operation.get("tags", ())}
+        document["tags"] = [
+            {"name": member.name, "description": _first_line(member)} for member in self._members if member.name in used
+        ]
         _use_our_errors(document)
         for entry in self._registrations.openapi:
             try:
