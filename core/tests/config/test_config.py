@@ -144,6 +144,15 @@ def test_a_wrong_default_is_the_plugins_fault_and_says_so(load):
     ]
 
 
+class Overlapping(PluginSettings):
+    prefix: str = ""
+
+
+def test_settings_can_not_have_a_key_of_the_core(load):
+    with pytest.raises(TypeError, match="Overlapping can't have a field 'prefix'"):
+        load("plugins: {p: on}").settings_of("p", Overlapping)
+
+
 def test_loading_uses_the_environment_unless_another_is_given(folder, monkeypatch):
     monkeypatch.setenv("POWERSTRIP__SERVER__PORT", "4711")
     (folder / "config.yaml").touch()

@@ -37,6 +37,7 @@ class UsersSettings(PluginSettings):
     lifetime: float = Field(default=60, gt=0)
     tags: list[str] = Field(default=[], max_length=3)
     limits: dict[str, int] = Field(default={})
+    names: dict[int, str] = Field(default={})
     mode: Literal["open", "closed", "off"] = "open"
     cache: int | Literal["auto"] = "auto"
     greeting: str = Field(default="Hi", min_length=2, max_length=12)

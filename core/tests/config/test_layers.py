@@ -123,3 +123,10 @@ def test_a_broken_layer_does_not_hide_the_findings_of_the_others(load_layers):
         load_layers("server: [", "server: {port: x}", overrides=["nothing"])
 
     assert [finding.position.file for finding in caught.value.findings] == ["--set nothing", "1.yaml", "2.yaml"]
+
+
+def test_a_variable_or_an_option_that_is_not_text_is_a_finding(load):
+    with pytest.raises(ConfigError) as caught:
+        load("", "app.title=\x07", environ={"POWERSTRIP__APP__TITLE": "\udcff"})
+
+    assert [finding.code for finding in caught.value.findings] == ["config.encoding"] * 2

@@ -36,6 +36,7 @@ from powerstrip.host.settings import (
     SectionSettings,
     ServerSettings,
 )
+from powerstrip.host.shape import Shape
 from powerstrip.host.source import Source, Span, read_source, shortened
 from powerstrip.host.validation import SettingsCheck
 from powerstrip.host.values import Value, hidden_values, section_values, settings_values
@@ -91,7 +92,13 @@ class Config:
         return Presenter(self._documents).excerpt(position)
 
     def settings_of(self, name: str, model: type[SettingsT]) -> SettingsT:
-        """The checked settings of a listed plugin. Raises ConfigError with everything that is wrong with them."""
+        """The checked settings of a listed plugin.
+
+        Raises ConfigError with everything that is wrong with them, and TypeError for a class that has one of the
+        core's keys as a field: it would never get a value.
+        """
+        if taken := sorted(SECTION_KEYS.intersection(Shape(model).keys(()))):
+            raise TypeError(f"{model.__name__} can't have a field '{taken[0]}': that key of a section is the core's")
         section = nearest_entry(self._root, ("plugins", name))
         own = replace(section, node=_part(section.node, SECTION_KEYS, without=True))
         checked = SettingsCheck(model, own, f"plugins.{name}", other_keys=sorted(SECTION_KEYS)).run()

@@ -25,7 +25,8 @@ class ScalarNode:
 
     `plain` is a scalar without quotes. One that `adapts` was not typed into the file (it comes from a variable or an
     option), so nobody could quote it: it becomes text where text is wanted. One that is a `template` or comes from a
-    `secret_file` is never shown. A `broken` one has been reported, its value means nothing.
+    `secret_file` is never shown, nor is a `doubtful` one, which stands where only a switch can. A `broken` one has
+    been reported, its value means nothing.
     """
 
     span: Span
@@ -35,6 +36,7 @@ class ScalarNode:
     adapts: bool = False
     template: bool = False
     secret_file: bool = False
+    doubtful: bool = False
     broken: bool = False
 
 
@@ -125,6 +127,7 @@ def nearest_entry(root: Entry, path: ConfigPath) -> Entry:
 
 
 def node_at(root: Node, path: ConfigPath) -> Node | None:
+    """What stands at `path`, None when nothing does."""
     node = root
     for step in path:
         found = _child(node, step)
@@ -221,11 +224,12 @@ class _Composer:
         span = self._span(event, event)
         if event.style or event.tag is not None:
             return ScalarNode(span, event.value, event.value)
-        if has_leading_zero(event.value):
-            message = f"{event.value} is read as {int(event.value)}: a zero in front does not make it octal"
+        scalar = written_scalar(span, event.value, self.findings)
+        if has_leading_zero(event.value) and not scalar.broken:
+            message = "this number is read as a decimal one: a zero in front does not make it octal"
             hint = "leave the zero out, or quote the value to make it text"
             self.findings.append(span.finding(ConfigCode.LEADING_ZERO, message, hint=hint, level="warning"))
-        return written_scalar(span, event.value, self.findings)
+        return scalar
 
     def _sequence(self, start: Any, depth: int) -> SequenceNode:
         items: list[Node] = []
@@ -275,8 +279,9 @@ class _Composer:
         span = self._span(event, event)
         anchored = self._anchors.get(event.anchor)
         if anchored is None:
-            message = f"there is no finished value with the anchor '&{event.anchor}' above"
-            raise span.refusal(ConfigCode.ALIAS, message, hint=f"quote the value if it is text: '*{event.anchor}'")
+            # The name is not quoted: it may be a password that starts with '*'.
+            message = "no finished value above has the anchor that this alias names"
+            raise span.refusal(ConfigCode.ALIAS, message, hint="quote the value if it is text")
         self._grow(event, anchored.size, depth + anchored.height)
         return replace(anchored.node, span=span)
 

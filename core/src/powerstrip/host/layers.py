@@ -102,7 +102,7 @@ def _add_layer(keys: list[Key], value: Span, documents: list[Document], findings
         findings += error.findings
         return
     for key, span in reversed(keys):
-        node = MappingNode(span, {key: Entry(span, node)})
+        node = MappingNode(Span(value.source, span.start, value.end), {key: Entry(span, node)})
     documents.append(Document(value.source, node))
 
 
@@ -137,6 +137,9 @@ def _full_section(node: Node) -> Node:
         return node
     if _is_null(node):
         node = ScalarNode(node.span, "on", value=True)
+    elif isinstance(node, ScalarNode):
+        # With a wrong indentation it is a setting, and maybe a secret one, that stands in the place of a plugin.
+        node = replace(node, doubtful=True)
     return MappingNode(node.span, {"enabled": Entry(node.span, node)})
 
 

@@ -63,8 +63,6 @@ class Presenter:
         match path:
             case (str(section), *inner) if section in CORE_SECTIONS:
                 return Shape(CORE_SECTIONS[section]).reveals(tuple(inner))
-            case ("plugins", _) | ("plugins",):
-                return True
             case ("plugins", _, str(key)) if key in SECTION_KEYS:
                 return True
             case ("plugins", str(name), *inner) if name in self._shapes:

@@ -127,7 +127,7 @@ class SettingsCheck(Generic[ModelT]):
         return self._place(fault.path).finding(ConfigCode.VALUE, message, hint="set it, and tell the plugin's author")
 
     def _wrong_value(self, fault: Fault, node: Node | None) -> Finding:
-        shown = self._shape.reveals(fault.path)
+        shown = self._shape.reveals(fault.path) and not (isinstance(node, ScalarNode) and node.doubtful)
         expected = fault.context["expected"] if fault.kind == UNION else [EXPECTED.get(fault.kind, "")]
         if any(expected):
             code, message = ConfigCode.WRONG_TYPE, wrong_type(expected, described(node, shown))

@@ -103,24 +103,28 @@ def spelling_hint(node: Node | None, expected: Collection[str], shown: bool) -> 
     """How to write the value so that it has the type it was meant to have."""
     if not isinstance(node, ScalarNode):
         return None
-    wants_number = bool({_WHOLE, _A_NUMBER} & set(expected))
-    if node.template:
-        return "write it without quotes" if not node.plain and not node.secret_file and wants_number else None
-    if node.plain and not isinstance(node.value, str) and node.value is not None and _TEXT in expected:
+    if node.doubtful:
+        return "write on or off, or the plugin's settings, indented below its name"
+    if _TEXT in expected and node.plain and not node.template and isinstance(node.value, bool | int | float):
         return f"quote it: '{shortened(node.text)}'" if shown else "quote it"
-    if _MAPPING in expected and node.plain and ":" in node.text:
+    if _MAPPING in expected and node.plain and not node.template and ":" in node.text:
         return "put a space behind the ':'"
-    if wants_number and isinstance(node.value, str) and _DIGITS.fullmatch(node.text):
+    return _number_hint(node) if {_WHOLE, _A_NUMBER} & set(expected) else None
+
+
+def _number_hint(node: ScalarNode) -> str | None:
+    if node.template:
+        return None if node.plain or node.secret_file else "write it without quotes"
+    if isinstance(node.value, str) and _DIGITS.fullmatch(node.text):
         return "write it without '_'" if node.plain else "write it without quotes"
     return None
 
 
-def did_you_mean(word: str, known: Iterable[str], *, prefix: str = "") -> str | None:
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """A suggestion when one of the known words is close."""
-    words = list(known)
-    folded = {known_word.lower().replace("-", "_"): known_word for known_word in words}
+    folded = {known_word.lower().replace("-", "_"): known_word for known_word in known}
     close = get_close_matches(word[:60].lower().replace("-", "_"), folded, n=1, cutoff=0.65)
-    return f"did you mean '{prefix}{folded[close[0]]}'?" if close else None
+    return f"did you mean '{folded[close[0]]}'?" if close else None
 
 
 def templates_only(text: str) -> str:
