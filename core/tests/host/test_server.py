@@ -263,6 +263,24 @@ def test_a_head_that_is_too_large_is_refused(serve, head):
         assert read_all(connection).startswith(b"HTTP/1.1 431 ")
 
 
+def test_a_head_that_grows_too_large_piece_by_piece_is_refused_before_it_ends(serve):
+    with connect(serve(ON).url()) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\n")
+        with contextlib.suppress(OSError):
+            for _ in range(100):
+                connection.sendall(b"X-More: " + b"1" * 92 + b"\r\n")
+
+        assert read_all(connection).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_large_body_behind_a_small_head_is_not_taken_for_a_large_head(serve):
+    head = b"POST /body HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 50000\r\n\r\n"
+    with connect(serve(ON).url()) as connection:
+        connection.sendall(head + b"x" * 50000)
+
+        assert read_all(connection).endswith(b"\r\n\r\n50000")
+
+
 def test_a_body_that_trickles_in_is_cut_off(serve):
     with connect(serve(ON).url()) as connection:
         connection.sendall(b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")

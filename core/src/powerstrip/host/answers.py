@@ -26,6 +26,11 @@ class AnswerTracker:
 
     # No coroutine of its own: a message costs one call here, not one more await.
     def __call__(self, message: Message) -> Awaitable[None]:
+        self.note(message)
+        return self.send(message)
+
+    def note(self, message: Message) -> None:
+        """Take down what a message does to the answer."""
         kind = message["type"]
         if kind in _ENDS:
             self.closed = not message.get("more_body", False)
@@ -33,7 +38,6 @@ class AnswerTracker:
             self.started = True
         elif kind == "websocket.close":
             self.closed = True
-        return self.send(message)
 
 
 class ProblemLayer:

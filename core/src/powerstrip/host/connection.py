@@ -10,6 +10,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+_TOO_LARGE = b"431 Request Header Fields Too Large"
 _MIN_BODY_RATE = 500  # bytes a second, the default of Apache's mod_reqtimeout
 
 
@@ -35,6 +36,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._in_head = True
         self._in_body = False
         self._head_size = 0
+        self._chunk_size = 0
         self._body_size = 0
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -47,9 +49,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._chunk_size = len(data)
         if self._in_body:
-            self._body_size += len(data)
+            self._body_size += self._chunk_size
+        elif self._in_head:
+            self._head_size += self._chunk_size
         super().data_received(data)
+        if self._in_head and self._head_size > self.config.max_header_size and not self.transport.is_closing():
+            self._refuse(_TOO_LARGE)
         if self.transport.is_closing() or self.transport.get_protocol() is not self:
             self._disarm()
         elif self._in_head and self._deadline is None:
@@ -62,15 +69,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_size = 0
         super().on_message_begin()
 
-    def on_url(self, url: bytes) -> None:
-        self._count_head(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._count_head(len(name) + len(value) + 4)
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
+        # What has come in may hold more than the head: it is only added up when it could be too large.
+        if self._head_size + self._chunk_size > self.config.max_header_size:
+            self._head_size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if self._head_size > self.config.max_header_size:
+                raise ValueError("the request's head is too large")  # the parser turns it into send_400_response
         self._in_head = False
         self._in_body = True
         self._body_size = 0
@@ -84,14 +88,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         if self._head_size > self.config.max_header_size:
-            self._refuse(b"431 Request Header Fields Too Large")
+            self._refuse(_TOO_LARGE)
         else:
             super().send_400_response(msg)
-
-    def _count_head(self, size: int) -> None:
-        self._head_size += size
-        if self._head_size > self.config.max_header_size:
-            raise ValueError("the request's head is too large")  # the parser turns it into send_400_response
 
     def _head_overdue(self) -> None:
         self._deadline = None

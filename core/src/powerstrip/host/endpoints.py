@@ -13,11 +13,27 @@ from typing import Any
 from fastapi import FastAPI, params
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 # Where FastAPI looks for them in the scope.
 _FILES, _REQUEST, _FUNCTION = "fastapi_middleware_astack", "fastapi_inner_astack", "fastapi_function_astack"
+
+
+class _Request(Request):
+    """FastAPI reads the query and the cookies of every request; most have neither, and parsing nothing takes 5 µs."""
+
+    @property
+    def query_params(self) -> QueryParams:
+        return super().query_params if self.scope["query_string"] else QueryParams()
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        for name, _ in self.scope["headers"]:
+            if name == b"cookie":
+                return super().cookies
+        return {}
 
 
 def path_operation(route: APIRoute, app: FastAPI) -> ASGIApp:
@@ -27,7 +43,7 @@ def path_operation(route: APIRoute, app: FastAPI) -> ASGIApp:
     run = route.get_route_handler()
 
     async def serve_keeping_open(scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive, send)
+        request = _Request(scope, receive, send)
         response = None
         async with AsyncExitStack() as files, AsyncExitStack() as request_stack:
             scope[_FILES], scope[_REQUEST] = files, request_stack
@@ -42,7 +58,7 @@ def path_operation(route: APIRoute, app: FastAPI) -> ASGIApp:
         if app.dependency_overrides:
             await serve_keeping_open(scope, receive, send)
             return
-        request = Request(scope, receive, send)
+        request = _Request(scope, receive, send)
         scope[_FILES] = scope[_REQUEST] = scope[_FUNCTION] = AsyncExitStack()
         response = await run(request)
         await response(scope, receive, send)

@@ -107,12 +107,14 @@ class _Sender(AnswerTracker):
 
     def __call__(self, message: Message) -> Awaitable[None]:
         if message["type"] in STARTS:
-            exchange = self._head(message)
+            exchange = self.head(message)
             for respond in self.responders:
                 respond(exchange)
-        return super().__call__(message)
+        self.note(message)
+        return self.send(message)
 
-    def _head(self, message: Message) -> Exchange:
+    def head(self, message: Message) -> Exchange:
+        """The exchange, with the response's head in it."""
         # A copy: a response object may be sent more than once.
         message["headers"] = headers = list(message.get("headers", ()))
         exchange = self.exchange
@@ -128,12 +130,13 @@ class _AsyncSender(_Sender):
 
     async def __call__(self, message: Message) -> None:
         if message["type"] in STARTS:
-            exchange = self._head(message)
+            exchange = self.head(message)
             for respond in self.responders:
                 result = respond(exchange)
                 if isawaitable(result):
                     await result
-        await AnswerTracker.__call__(self, message)
+        self.note(message)
+        await self.send(message)
 
 
 def _on_request(interceptor: Interceptor) -> Look | None:
