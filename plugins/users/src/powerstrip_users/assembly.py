@@ -1,0 +1,127 @@
+"""Puts the running parts together."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from powerstrip import Clock, EventBus, HookCalls, Services
+from powerstrip_database import Database
+from powerstrip_users.access import AccessChanges
+from powerstrip_users.announcements import Announcements
+from powerstrip_users.attempts import AttemptLimits
+from powerstrip_users.bulk import BulkUpdates
+from powerstrip_users.changes import AccountChanges
+from powerstrip_users.credentials import Credentials
+from powerstrip_users.identity import Identities
+from powerstrip_users.interceptors import BearerInterceptor
+from powerstrip_users.keys import KeyRing, load_keys
+from powerstrip_users.links import Links
+from powerstrip_users.pages import Cursors
+from powerstrip_users.passwords import PasswordHasher, PasswordPolicy
+from powerstrip_users.permissions import Permissions
+from powerstrip_users.schemas import UserResponse
+from powerstrip_users.service import Accounts
+from powerstrip_users.sessions import Sessions
+from powerstrip_users.settings import UsersSettings
+from powerstrip_users.sign_in import SignIns
+from powerstrip_users.statistics import UserStatistic
+from powerstrip_users.tokens import AccessTokens, RefreshTokens
+from powerstrip_users.upkeep import Upkeep
+
+# The event topics that may tell of dead access tokens.
+_TOPICS = ("user.*", "users.*", "session.*")
+
+
+@asynccontextmanager
+async def running_users(
+    settings: UsersSettings, services: Services, bearer: BearerInterceptor
+) -> AsyncGenerator[tuple[object, ...]]:
+    """The services of users, from the start of its lifespan to its end."""
+    hooks = services[HookCalls]
+    ring = await asyncio.to_thread(load_keys, settings)
+    permissions = Permissions(
+        [entry for _, entries in hooks.call_each("register_permissions") for entry in entries], settings.roles
+    )
+    permissions.warn_of_unknown()
+    access = AccessChanges(services[Database], settings.tokens, services[Clock])
+    tokens = AccessTokens(ring, settings.tokens, services[Clock])
+    async with AsyncExitStack() as stack:
+        hasher = await stack.enter_async_context(PasswordHasher(settings.passwords))
+        await access.read()
+        for topic in _TOPICS:
+            stack.enter_context(services[EventBus].subscribe(topic, access.on_event))
+        stack.enter_context(bearer.using(Identities(tokens, access, permissions.of_role)))
+        use_cases = _use_cases(
+            settings=settings,
+            services=services,
+            ring=ring,
+            tokens=tokens,
+            hasher=hasher,
+            statistics=_statistics(hooks),
+        )
+        yield permissions, access, *use_cases
+
+
+def _statistics(hooks: HookCalls) -> Sequence[UserStatistic]:
+    found: dict[str, UserStatistic] = {}
+    for plugin, entries in hooks.call_each("register_user_statistics"):
+        for entry in entries:
+            if entry.name in found or entry.name in UserResponse.model_fields | UserResponse.model_computed_fields:
+                raise ValueError(f"plugin '{plugin}' contributes the statistic '{entry.name}', which is there already")
+            found[entry.name] = entry
+    return list(found.values())
+
+
+def _use_cases(
+    *,
+    settings: UsersSettings,
+    services: Services,
+    ring: KeyRing,
+    tokens: AccessTokens,
+    hasher: PasswordHasher,
+    statistics: Sequence[UserStatistic],
+) -> tuple[object, ...]:
+    database, clock = services[Database], services[Clock]
+    announcements = Announcements(services[EventBus])
+    policy = PasswordPolicy()
+    attempts = AttemptLimits(ring, settings.sign_in)
+    links = Links(ring, settings.tokens, settings.links, clock)
+    sessions = Sessions(
+        database=database,
+        access=tokens,
+        refresh=RefreshTokens(ring),
+        announcements=announcements,
+        settings=settings.tokens,
+        clock=clock,
+    )
+    changes = AccountChanges(sessions, settings.blocked_domains)
+    accounts = Accounts(
+        database=database,
+        hasher=hasher,
+        policy=policy,
+        changes=changes,
+        announcements=announcements,
+        statistics=statistics,
+        settings=settings,
+        clock=clock,
+    )
+    credentials = Credentials(
+        database=database,
+        hasher=hasher,
+        policy=policy,
+        sessions=sessions,
+        attempts=attempts,
+        links=links,
+        announcements=announcements,
+        clock=clock,
+    )
+    return (
+        accounts,
+        credentials,
+        links,
+        sessions,
+        BulkUpdates(database, changes, announcements, clock),
+        Cursors(ring),
+        SignIns(database, hasher, sessions, attempts, clock),
+        Upkeep(database, settings, clock),
+    )

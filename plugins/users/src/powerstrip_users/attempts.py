@@ -1,0 +1,81 @@
+"""Failures to sign in, and the locks that they lead to. In the database, so that all processes count together."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import case, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from powerstrip_users.domain import Client, fold
+from powerstrip_users.keys import KeyRing
+from powerstrip_users.models import Attempts
+from powerstrip_users.settings import SignInSettings
+from powerstrip_users.storage import insert_into
+
+_MOST_DOUBLINGS = 20
+_MOST_MAILS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptKeys:
+    """Under which name and from which address somebody tries to sign in, as keyed hashes."""
+
+    account: bytes
+    client: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Locks:
+    """Until when the name and the address are locked, where they are."""
+
+    account: datetime | None = None
+    client: datetime | None = None
+
+
+class AttemptLimits:
+    """Counts failures per name, known or not, and per address. Each failure above the limit doubles the lock."""
+
+    def __init__(self, ring: KeyRing, settings: SignInSettings) -> None:
+        self._ring = ring
+        self._settings = settings
+
+    def keys(self, name: str, client: Client) -> AttemptKeys:
+        return AttemptKeys(
+            account=self._ring.sign("attempts-account", fold(name.strip()).encode()),
+            client=self._ring.sign("attempts-client", client.network.encode()),
+        )
+
+    async def locks(self, session: AsyncSession, keys: AttemptKeys, now: datetime) -> Locks:
+        """What is locked now."""
+        wanted = select(Attempts.key, Attempts.locked_until)
+        locked = wanted.where(Attempts.key.in_((keys.account, keys.client)), Attempts.locked_until > now)
+        found = {row.key: row.locked_until for row in await session.execute(locked)}
+        return Locks(found.get(keys.account), found.get(keys.client))
+
+    async def count_failure(self, session: AsyncSession, keys: AttemptKeys, now: datetime) -> None:
+        # The same order everywhere: two transactions that count both can't wait for each other.
+        limits = {keys.account: self._settings.account_failures, keys.client: self._settings.client_failures}
+        for key in sorted(limits):
+            failures = await self._add(session, key, now)
+            if failures >= limits[key]:
+                lock = min(2 ** min(failures - limits[key], _MOST_DOUBLINGS), self._settings.longest_lock)
+                until = now + timedelta(seconds=lock)
+                await session.execute(update(Attempts).where(Attempts.key == key).values(locked_until=until))
+
+    async def forget(self, session: AsyncSession, account: bytes) -> None:
+        """Begin to count anew for a name: its owner has proved to be who he is."""
+        await session.execute(delete(Attempts).where(Attempts.key == account))
+
+    async def is_flood(self, session: AsyncSession, subject: str, now: datetime) -> bool:
+        """Count one of the mails that strangers can have sent; whether it is one too many within the window."""
+        key = self._ring.sign("attempts-mail", fold(subject).encode())
+        return await self._add(session, key, now) > _MOST_MAILS
+
+    async def _add(self, session: AsyncSession, key: bytes, now: datetime) -> int:
+        oldest = now - timedelta(seconds=self._settings.window)
+        insert = insert_into(session, Attempts).values(key=key, failures=1, last_at=now)
+        counted = case((Attempts.last_at < oldest, 1), else_=Attempts.failures + 1)
+        upsert = insert.on_conflict_do_update(
+            index_elements=[Attempts.key], set_={"failures": counted, "last_at": now}
+        ).returning(Attempts.failures)
+        return int((await session.execute(upsert)).scalar_one())

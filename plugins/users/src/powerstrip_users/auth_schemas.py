@@ -1,0 +1,82 @@
+"""What goes in and out when people sign in, and about their sessions and passwords."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from powerstrip_users.schemas import Body, Email, NewPassword
+
+# Longer than any password may be: it can't fit, but it is not for a form to say so.
+AnyPassword = Annotated[SecretStr, Field(min_length=1, max_length=1_000)]
+Token = Annotated[SecretStr, Field(min_length=1, max_length=2_048)]
+
+
+class SignIn(BaseModel):
+    """The form of OAuth2's password grant, as far as it is used here; other fields of that form are ignored."""
+
+    grant_type: Annotated[str, Field(pattern="^password$")] | None = None
+    username: Annotated[str, Field(min_length=1, max_length=254, description="The e-mail address or the username.")]
+    password: AnyPassword
+
+
+class TokenResponse(BaseModel):
+    """What a sign-in gives (RFC 6749, 5.1)."""
+
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the type's name
+    expires_in: int = Field(description="Seconds for which the access token is valid.")
+    refresh_token: str = Field(description="Valid once: each refresh gives a new one.")
+
+
+class Refresh(Body):
+    """A refresh token."""
+
+    refresh_token: Token
+
+
+class Logout(Body):
+    """Which sessions to end."""
+
+    all_sessions: bool = Field(default=False, description="End every session of the account, not only this one.")
+
+
+class PasswordChange(Body):
+    """A new password, and the current one as proof."""
+
+    current_password: AnyPassword
+    new_password: NewPassword
+
+
+class ForgottenPassword(Body):
+    """Where to send a link."""
+
+    email: Email
+
+
+class PasswordReset(Body):
+    """A new password, and the token from the mail."""
+
+    token: Token
+    new_password: NewPassword
+
+
+class EmailVerification(Body):
+    """The token from the mail."""
+
+    token: Token
+
+
+class SessionResponse(BaseModel):
+    """A sign-in that has not ended."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    client_address: str
+    user_agent: str
+    current: bool = Field(description="Whether this request was made in it.")

@@ -1,0 +1,137 @@
+"""Changing an account: the rules, the traces it leaves and what follows from it. One place for all who may."""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from powerstrip_database import constraint_of
+from powerstrip_users import audit, outbox
+from powerstrip_users.access import revoke_user
+from powerstrip_users.announcements import Announcements
+from powerstrip_users.domain import Actor, Role, Status, email_key, is_blocked, search_text, username_key
+from powerstrip_users.errors import EmailNotAllowed, EmailTaken, LastAdmin, UsernameTaken
+from powerstrip_users.models import User
+from powerstrip_users.sessions import Sessions
+from powerstrip_users.storage import lock_active_admins
+
+
+@contextmanager
+def names_taken() -> Iterator[None]:
+    """Turns what the database's unique indexes refuse into EmailTaken and UsernameTaken.
+
+    They alone decide: whoever looks first and inserts later lets two requests through.
+    """
+    try:
+        yield
+    except IntegrityError as error:
+        constraint = constraint_of(error)
+        if constraint == "uq_users_email_key":
+            raise EmailTaken from error
+        if constraint == "uq_users_username_key":
+            raise UsernameTaken from error
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a change came to."""
+
+    user_id: UUID
+    fields: frozenset[str] = frozenset()
+    ended_sessions: tuple[UUID, ...] = ()
+    access_changed: bool = False
+    suspended: bool = False
+
+    async def announce(self, announcements: Announcements) -> None:
+        """Tell it, once it is committed."""
+        if self.suspended:
+            await announcements.user_suspended(self.user_id)
+        if self.ended_sessions:
+            await announcements.session_revoked(self.user_id, self.ended_sessions)
+        if self.fields:
+            await announcements.user_updated(self.user_id, self.fields, access_changed=self.access_changed)
+
+
+class AccountChanges:
+    """Applies changes to accounts that the caller's transaction has locked."""
+
+    def __init__(self, sessions: Sessions, blocked_domains: Collection[str]) -> None:
+        self._sessions = sessions
+        self._blocked_domains = frozenset(blocked_domains)
+
+    def check_address(self, email: str) -> None:
+        """Raises EmailNotAllowed for addresses of blocked domains."""
+        if is_blocked(email, self._blocked_domains):
+            raise EmailNotAllowed
+
+    async def lock_admins_for(self, session: AsyncSession, changes: Mapping[str, Any]) -> set[UUID] | None:
+        """The active admins, locked, when a change may take one away. Called before accounts are locked: in the
+        same order everywhere, so that no two transactions wait for each other."""
+        loses_role = changes.get("role", Role.ADMIN) is not Role.ADMIN
+        loses_status = changes.get("status", Status.ACTIVE) is not Status.ACTIVE
+        return await lock_active_admins(session) if loses_role or loses_status else None
+
+    async def apply(
+        self,
+        session: AsyncSession,
+        user: User,
+        changes: Mapping[str, Any],
+        actor: Actor,
+        now: datetime,
+        *,
+        admins: set[UUID] | None = None,
+    ) -> Applied:
+        """Change the stated fields, with everything that follows, and write it into the audit log.
+
+        Raises EmailNotAllowed, and LastAdmin when `admins` holds nobody else; what is taken shows when the
+        transaction is flushed (`names_taken`).
+        """
+        wanted = dict(changes)
+        if wanted.get("email", user.email) != user.email:
+            self.check_address(wanted["email"])
+            if email_key(wanted["email"]) != user.email_key:
+                wanted.setdefault("is_verified", False)
+        different = {
+            name: (getattr(user, name), value) for name, value in wanted.items() if getattr(user, name) != value
+        }
+        if not different:
+            return Applied(user.id)
+        self._keep_an_admin(user, different, admins)
+        if user.email_key != email_key(wanted.get("email", user.email)):
+            self._tell_both_addresses(session, user, wanted["email"], now)
+        for name, (_, value) in different.items():
+            setattr(user, name, value)
+        user.email_key, user.username_key = email_key(user.email), username_key(user.username)
+        user.search_text = search_text(user.email, user.username, user.full_name)
+        user.updated_at = now
+        audit.record(session, actor, "user.updated", user.id, different, at=now)
+        applied = await self._follow_up(session, user, frozenset(different), now)
+        await session.flush()
+        return applied
+
+    def _keep_an_admin(self, user: User, different: Collection[str], admins: set[UUID] | None) -> None:
+        if admins is None or user.id not in admins or not {"role", "status"} & set(different):
+            return
+        if len(admins) == 1:
+            raise LastAdmin
+        admins.discard(user.id)  # a bulk update takes them away one after the other
+
+    async def _follow_up(self, session: AsyncSession, user: User, fields: frozenset[str], now: datetime) -> Applied:
+        left = "status" in fields and user.status is not Status.ACTIVE
+        access_changed = left or "role" in fields
+        if access_changed:
+            revoke_user(session, user, now)
+        ended = await self._sessions.end_in(session, user.id, None) if left else []
+        suspended = left and user.status is Status.SUSPENDED
+        return Applied(user.id, fields, tuple(ended), access_changed, suspended)
+
+    def _tell_both_addresses(self, session: AsyncSession, user: User, new: str, now: datetime) -> None:
+        data = {"username": user.username, "new_email": new}
+        outbox.enqueue(session, "email-changed", user.email, data, at=now, user_id=user.id)
+        outbox.enqueue(session, "verify-email", new, data, at=now, user_id=user.id, link="verify")

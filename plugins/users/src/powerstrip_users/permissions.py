@@ -1,0 +1,24 @@
+"""The permissions there are, and which roles have them."""
+
+import logging
+from collections.abc import Collection, Iterable, Mapping
+
+from powerstrip_users.domain import Permission, Role, permissions_of_roles
+
+logger = logging.getLogger(__name__)
+
+
+class Permissions:
+    """The declared permissions, sorted by name, and those of each role."""
+
+    def __init__(self, declared: Iterable[Permission], granted: Mapping[Role, Collection[str]]) -> None:
+        self.declared = tuple(sorted(set(declared), key=lambda permission: permission.name))
+        self.of_role = permissions_of_roles(granted)
+
+    def warn_of_unknown(self) -> None:
+        """Log what roles were granted and no plugin that is on declares: a mistake in writing, most often."""
+        names = {permission.name for permission in self.declared}
+        groups = {f"{name.partition(':')[0]}:*" for name in names}
+        for role, granted in self.of_role.items():
+            for name in sorted(granted - names - groups - {"*"}):
+                logger.warning("a role is granted a permission that no plugin declares: %s: %s", role.value, name)

@@ -1,0 +1,71 @@
+"""What users brings to the host."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from powerstrip import BackgroundTask, Finding, Interceptor, Plugin, Routes, Services, hookimpl
+from powerstrip_database import Tables
+from powerstrip_users import admin_routes, auth_routes, routes
+from powerstrip_users.access import AccessChanges
+from powerstrip_users.assembly import running_users
+from powerstrip_users.domain import PERMISSIONS, Permission
+from powerstrip_users.hooks import UserHooks
+from powerstrip_users.interceptors import BearerInterceptor
+from powerstrip_users.models import Table
+from powerstrip_users.openapi import describe_sign_in
+from powerstrip_users.settings import UsersSettings
+from powerstrip_users.upkeep import Upkeep
+
+
+class Users(Plugin[UsersSettings]):
+    """Accounts, sign-in, sessions and permissions."""
+
+    requires = ("database",)
+    provides = ("identity",)
+
+    def __init__(self, name: str, settings: UsersSettings) -> None:
+        super().__init__(name, settings)
+        self._bearer = BearerInterceptor()
+
+    @hookimpl
+    def register_hookspecs(self) -> Sequence[type]:
+        return [UserHooks]
+
+    @hookimpl
+    def register_tables(self) -> Sequence[Tables]:
+        return [Tables(Table.metadata, "powerstrip_users.migrations")]
+
+    @hookimpl
+    def register_permissions(self) -> Sequence[Permission]:
+        return PERMISSIONS
+
+    @hookimpl
+    def register_routes(self) -> Sequence[Routes]:
+        v1 = (routes.router, admin_routes.router, auth_routes.router)
+        return [*map(Routes, v1), Routes(admin_routes.router_v2, version="v2")]
+
+    @hookimpl
+    def register_interceptors(self) -> Sequence[Interceptor]:
+        return [self._bearer]
+
+    @hookimpl
+    def register_tasks(self) -> Sequence[BackgroundTask]:
+        return [
+            BackgroundTask("access changes", lambda services: services[AccessChanges].follow()),
+            BackgroundTask("upkeep", lambda services: services[Upkeep].follow()),
+        ]
+
+    @hookimpl
+    def register_findings(self) -> Sequence[Finding]:
+        return self.settings.findings()
+
+    @hookimpl
+    def customise_openapi(self, document: dict[str, Any]) -> None:
+        describe_sign_in(document)
+
+    @hookimpl
+    @asynccontextmanager
+    async def lifespan(self, services: Services) -> AsyncGenerator[tuple[object, ...]]:
+        async with running_users(self.settings, services, self._bearer) as provided:
+            yield provided

@@ -1,0 +1,174 @@
+"""What an operator can set. Times are in seconds."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
+
+from powerstrip import Finding, PluginSettings
+from powerstrip_users.domain import Role
+
+Key = Annotated[SecretStr, Field(min_length=32)]
+Domain = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, pattern=r"^[^\s@/]+\.[^\s@/]+$")]
+PermissionName = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z0-9_-]+:(\*|[a-z0-9_:-]+))$")]
+LinkAddress = Annotated[str, StringConstraints(pattern=r"^https?://\S*\{token\}\S*$")]
+
+# The least of OWASP's Argon2id settings in memory times passes; `check --strict` warns below it.
+_LEAST_WORK = 19_456 * 2
+
+
+class PasswordSettings(PluginSettings):
+    """How passwords are stored (Argon2id, RFC 9106), and how many may be checked at once."""
+
+    memory_kib: Annotated[int, Field(ge=8, le=4_194_304)] = 65_536
+    """Memory that one check takes, in KiB."""
+
+    iterations: Annotated[int, Field(ge=1, le=100)] = 3
+    """Passes over that memory."""
+
+    parallelism: Annotated[int, Field(ge=1, le=16)] = 1
+    """Threads of one check."""
+
+    threads: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Checks at once; one per processor, at most 4, when not stated. Each takes `memory_kib`."""
+
+    queue: Annotated[int, Field(ge=0, le=10_000)] = 64
+    """Checks that may wait for a thread. More are answered 503 with `Retry-After`."""
+
+    @model_validator(mode="after")
+    def _memory_suits_threads(self) -> Self:
+        # RFC 9106, 3.1: at least 8 blocks of 1 KiB for each lane.
+        if self.memory_kib < 8 * self.parallelism:
+            raise ValueError("memory_kib must be at least 8 times parallelism")
+        return self
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether a check costs an attacker less than OWASP's password storage cheat sheet asks for."""
+        return self.memory_kib * self.iterations < _LEAST_WORK
+
+
+class SignInSettings(PluginSettings):
+    """What repeated failures lead to: a lock that doubles with each failure above the limit."""
+
+    account_failures: Annotated[int, Field(ge=1, le=1_000)] = 5
+    """Failures under one name before it is locked for a second, then two, four, ..."""
+
+    client_failures: Annotated[int, Field(ge=1, le=100_000)] = 50
+    """Failures from one address (one /64 of IPv6) before it is. Where a proxy stands in front, tell `edge` to
+    believe it: otherwise all clients share the proxy's address."""
+
+    window: Annotated[int, Field(ge=1, le=86_400)] = 900
+    """Failures this long ago are forgotten."""
+
+    longest_lock: Annotated[int, Field(ge=1, le=86_400)] = 900
+    """The longest that a name or an address is locked."""
+
+
+class LinkSettings(PluginSettings):
+    """The links in mails. They lead to a page of yours, which sends the token on to the API."""
+
+    verify_url: LinkAddress | None = None
+    """Page that confirms an address: `https://app.example.com/verify?token={token}`. Mails show the bare token
+    when not stated."""
+
+    reset_url: LinkAddress | None = None
+    """Page that sets a new password, likewise."""
+
+    verify_lifetime: Annotated[int, Field(ge=60, le=2_592_000)] = 259_200
+    """How long an address can be confirmed."""
+
+    reset_lifetime: Annotated[int, Field(ge=60, le=86_400)] = 3_600
+    """How long a password can be reset."""
+
+
+class TokenSettings(PluginSettings):
+    """Access tokens and sessions."""
+
+    issuer: Annotated[str, Field(min_length=1)] = "powerstrip"
+    """Who issues access tokens (`iss`): different for each deployment that shares a key."""
+
+    audience: Annotated[str, Field(min_length=1)] = "powerstrip"
+    """Who they are for (`aud`)."""
+
+    access_lifetime: Annotated[int, Field(ge=30, le=3_600)] = 900
+    """How long an access token is valid."""
+
+    session_idle: Annotated[int, Field(ge=60, le=31_536_000)] = 1_209_600
+    """A session that isn't refreshed for this long ends."""
+
+    session_lifetime: Annotated[int, Field(ge=60, le=31_536_000)] = 7_776_000
+    """A session ends after this time, refreshed or not."""
+
+    refresh_grace: Annotated[float, Field(ge=0, le=60)] = 10.0
+    """A refresh token that was just used gives the same successor again, for tabs that refresh at the same moment.
+    After that its use ends the session: somebody has a copy."""
+
+    max_sessions: Annotated[int, Field(ge=1, le=1_000)] = 50
+    """Sessions of one account; another sign-in ends the oldest."""
+
+    revocation_interval: Annotated[float, Field(ge=0.05, le=10)] = 2.0
+    """How often revoked sessions and changed roles are read: they take effect within this time in every process,
+    at once in the one that made the change."""
+
+    recent_sign_in: Annotated[int, Field(ge=60)] = 3_600
+    """How long ago the sign-in may be when a user changes the own e-mail address."""
+
+
+class UsersSettings(PluginSettings):
+    """Settings of the plugin `users`."""
+
+    secret_key: Key | None = None
+    """Signs tokens: 32 characters or more, the same in every process. When not stated, one is made in `key_file`
+    and kept."""
+
+    retired_keys: tuple[Key, ...] = ()
+    """Keys that were `secret_key` before: what they signed stays valid until it expires, nothing new is signed."""
+
+    key_file: Path = Path("data/users.key")
+    """Where the key is kept that is made when `secret_key` is not stated."""
+
+    blocked_domains: tuple[Domain, ...] = ("tempmail.com", "10minutemail.com")
+    """Domains, subdomains included, whose addresses are refused."""
+
+    verification_required: bool = False
+    """New accounts stay `pending` until their address is confirmed."""
+
+    roles: Mapping[Role, tuple[PermissionName, ...]] = Field(default_factory=dict)
+    """Permissions of each role: `moderator: [users:read]`, with `users:*` for all of a group. Admins have all."""
+
+    idempotency_lifetime: Annotated[int, Field(ge=60, le=604_800)] = 86_400
+    """How long the answer to a request with an `Idempotency-Key` is kept for its repetition."""
+
+    tokens: TokenSettings = TokenSettings()
+    """Access tokens and sessions."""
+
+    passwords: PasswordSettings = PasswordSettings()
+    """How passwords are stored."""
+
+    sign_in: SignInSettings = SignInSettings()
+    """What repeated failures to sign in lead to."""
+
+    links: LinkSettings = LinkSettings()
+    """The links in mails."""
+
+    def findings(self) -> list[Finding]:
+        """What works and is not fit for production."""
+        found = []
+        if self.secret_key is None:
+            message = f"the key that signs tokens is made by Powerstrip and kept in {self.key_file}"
+            hint = "state users.secret_key: one for all machines, from ${file:...} or the environment"
+            found.append(Finding("users.no-secret-key", message, hint))
+        if self.passwords.is_weak:
+            message = "the hashing of passwords is too cheap to withstand an attacker"
+            hint = "leave users.passwords.memory_kib and iterations at their defaults"
+            found.append(Finding("users.weak-hashing", message, hint))
+        return found
+
+    @field_validator("retired_keys")
+    @classmethod
+    def _few(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if len(keys) > 10:
+            raise ValueError("at most 10 retired keys: drop those whose sessions have ended")
+        return keys
