@@ -20,6 +20,7 @@ from powerstrip_users.pages import Cursors
 from powerstrip_users.passwords import PasswordHasher, PasswordPolicy
 from powerstrip_users.permissions import Permissions
 from powerstrip_users.schemas import UserResponse
+from powerstrip_users.seeding import Seeding
 from powerstrip_users.service import Accounts
 from powerstrip_users.sessions import Sessions
 from powerstrip_users.settings import UsersSettings
@@ -122,6 +123,7 @@ def _use_cases(
         sessions,
         BulkUpdates(database, changes, announcements, clock),
         Cursors(ring),
+        Seeding(database, hasher, clock),
         SignIns(database, hasher, sessions, attempts, clock),
         Upkeep(database, settings, clock),
     )

@@ -124,12 +124,14 @@ async def change_password(body: PasswordChange, caller: Caller, actor: Acting, c
 @router.post(
     "/forgot-password",
     status_code=202,
+    response_class=Response,
     summary="Ask for a link to set a new password",
     dependencies=[Depends(public), Depends(RateLimit("20/hour", scope="users:forgot-password"))],
 )
-async def forgot_password(body: ForgottenPassword, client: FromClient, credentials: CredentialsService) -> None:
+async def forgot_password(body: ForgottenPassword, client: FromClient, credentials: CredentialsService) -> Response:
     """Whether there is such an account is told to its address alone."""
     await credentials.forgot_password(body.email, client)
+    return Response(status_code=202)
 
 
 @router.post(
@@ -157,10 +159,16 @@ async def verify_email(body: EmailVerification, client: FromClient, credentials:
     await credentials.verify_email(body.token.get_secret_value(), client)
 
 
-@router.post("/resend-verification", status_code=202, summary="Ask for another link to confirm the address")
-async def resend_verification(_caller: Caller, actor: Acting, credentials: CredentialsService) -> None:
+@router.post(
+    "/resend-verification",
+    status_code=202,
+    response_class=Response,
+    summary="Ask for another link to confirm the address",
+)
+async def resend_verification(_caller: Caller, actor: Acting, credentials: CredentialsService) -> Response:
     """Nothing is sent when the address is confirmed, or when links were sent a moment ago."""
     await credentials.resend_verification(actor)
+    return Response(status_code=202)
 
 
 def _answer(pair: TokenPair) -> TokenResponse:

@@ -1,7 +1,7 @@
 """Changing an account: the rules, the traces it leaves and what follows from it. One place for all who may."""
 
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Collection, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from powerstrip_database import constraint_of
+from powerstrip_database import Database, constraint_of
 from powerstrip_users import audit, outbox
 from powerstrip_users.access import revoke_user
 from powerstrip_users.announcements import Announcements
@@ -18,14 +18,15 @@ from powerstrip_users.domain import Actor, Role, Status, email_key, is_blocked, 
 from powerstrip_users.errors import EmailNotAllowed, EmailTaken, LastAdmin, UsernameTaken
 from powerstrip_users.models import User
 from powerstrip_users.sessions import Sessions
-from powerstrip_users.storage import lock_active_admins
+from powerstrip_users.storage import find_by_name, lock_active_admins
 
 
-@contextmanager
-def names_taken() -> Iterator[None]:
-    """Turns what the database's unique indexes refuse into EmailTaken and UsernameTaken.
+@asynccontextmanager
+async def names_taken(database: Database, user_id: UUID, email: str | None) -> AsyncGenerator[None]:
+    """For a change of one account: turns what the database's unique indexes refuse into EmailTaken and UsernameTaken.
 
-    They alone decide: whoever looks first and inserts later lets two requests through.
+    They alone decide: whoever looks first and inserts later lets two requests through. Which of two violated ones is
+    reported differs between databases; here it is always the address.
     """
     try:
         yield
@@ -33,9 +34,11 @@ def names_taken() -> Iterator[None]:
         constraint = constraint_of(error)
         if constraint == "uq_users_email_key":
             raise EmailTaken from error
-        if constraint == "uq_users_username_key":
-            raise UsernameTaken from error
-        raise
+        if constraint != "uq_users_username_key":
+            raise
+        async with database.reading() as session:
+            owner = await find_by_name(session, email) if email is not None else None
+        raise (UsernameTaken if owner is None or owner.id == user_id else EmailTaken) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,9 @@ class PasswordNotAllowed(ValidationError):
     message = "The password is too easy to guess."
 
     def __init__(self, field: str, reason: str) -> None:
-        super().__init__(details=[{"location": ["body", field], "message": reason, "code": "password_guessable"}])
+        super().__init__(
+            reason, details=[{"location": ["body", field], "message": reason, "code": "password_guessable"}]
+        )
 
 
 class IdempotencyKeyReused(ValidationError):

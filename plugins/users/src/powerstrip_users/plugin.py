@@ -4,11 +4,14 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from powerstrip import BackgroundTask, Finding, Interceptor, Plugin, Routes, Services, hookimpl
+import typer
+
+from powerstrip import BackgroundTask, CommandRunner, Finding, Interceptor, Plugin, Routes, Services, hookimpl
 from powerstrip_database import Tables
 from powerstrip_users import admin_routes, auth_routes, routes
 from powerstrip_users.access import AccessChanges
 from powerstrip_users.assembly import running_users
+from powerstrip_users.commands import users_commands
 from powerstrip_users.domain import PERMISSIONS, Permission
 from powerstrip_users.hooks import UserHooks
 from powerstrip_users.interceptors import BearerInterceptor
@@ -63,6 +66,10 @@ class Users(Plugin[UsersSettings]):
     @hookimpl
     def customise_openapi(self, document: dict[str, Any]) -> None:
         describe_sign_in(document)
+
+    @hookimpl
+    def register_commands(self, runner: CommandRunner) -> Sequence[typer.Typer]:
+        return [users_commands(runner)]
 
     @hookimpl
     @asynccontextmanager

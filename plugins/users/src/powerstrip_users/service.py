@@ -65,11 +65,10 @@ class Accounts:
         status = Status.PENDING if self._settings.verification_required else Status.ACTIVE
         user = await self._new_user(account, Role.USER, status)
         actor = Actor(name=user.username, client=client, id=user.id)
-        with names_taken():
-            async with self._database.transaction() as session:
-                await self._add(session, user, actor)
-                data = {"username": user.username, "full_name": user.full_name}
-                outbox.enqueue(session, "welcome", user.email, data, at=user.created_at, user_id=user.id, link="verify")
+        async with names_taken(self._database, user.id, user.email), self._database.transaction() as session:
+            await self._add(session, user, actor)
+            data = {"username": user.username, "full_name": user.full_name}
+            outbox.enqueue(session, "welcome", user.email, data, at=user.created_at, user_id=user.id, link="verify")
         await self._announcements.user_created(user.id)
         return user
 
@@ -77,9 +76,8 @@ class Accounts:
         """Make an admin whose address counts as confirmed: for the command line. Raises what `sign_up` raises."""
         user = await self._new_user(account, Role.ADMIN, Status.ACTIVE)
         user.is_verified = True
-        with names_taken():
-            async with self._database.transaction() as session:
-                await self._add(session, user, actor)
+        async with names_taken(self._database, user.id, user.email), self._database.transaction() as session:
+            await self._add(session, user, actor)
         await self._announcements.user_created(user.id)
         return user
 
@@ -181,7 +179,7 @@ class Accounts:
             precondition.check(user.version)
             return user, await self._changes.apply(session, user, changes, actor, self._clock.now(), admins=admins)
 
-        with names_taken():
+        async with names_taken(self._database, user_id, changes.get("email")):
             user, applied = await self._database.retrying(work)
         await applied.announce(self._announcements)
         return user
