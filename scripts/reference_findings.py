@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from powerstrip.host.codes import ConfigCode
+from powerstrip.host.config.codes import ConfigCode
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ("core/src/powerstrip/host", "core/src/powerstrip/cli")

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from powerstrip.host.config.settings import ApiSettings, AppSettings, LoggingSettings, ServerSettings
 from powerstrip.host.discovery import discover_plugins
-from powerstrip.host.settings import ApiSettings, AppSettings, LoggingSettings, ServerSettings
 
 ROOT = Path(__file__).parent.parent
 HOST_SECTIONS: Mapping[str, type[BaseModel]] = {

@@ -81,8 +81,18 @@ def test_json_is_ascii_whatever_the_values(run, write_config):
 
 def test_a_failure_of_the_host_itself_is_one_line_and_exits_with_1(run, write_config, install):
     code = """
+    from fastapi import APIRouter
+    from powerstrip import Routes, hookimpl
+
+    router = APIRouter()
+    router.add_api_route("/lamp", lambda: None)
+
     class Strange(Plain):
         __doc__ = 42
+
+        @hookimpl
+        def register_routes(self):
+            return [Routes(router)]
     """
     install("lamp", code)
     write_config("plugins: {lamp: on}")

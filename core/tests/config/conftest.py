@@ -4,7 +4,7 @@ from typing import Protocol
 
 import pytest
 
-from powerstrip.host.config import Config, load_config
+from powerstrip.host.config.config import Config, load_config
 
 
 class Load(Protocol):

@@ -6,10 +6,10 @@ import time
 import pytest
 
 from powerstrip import ConfigError
-from powerstrip.host.config import load_config
-from powerstrip.host.document import MAX_NODES
-from powerstrip.host.interpolation import MAX_NAMED_FILE_SIZE
-from powerstrip.host.source import MAX_FILE_SIZE
+from powerstrip.host.config.config import load_config
+from powerstrip.host.config.document import MAX_NODES
+from powerstrip.host.config.interpolation import MAX_NAMED_FILE_SIZE
+from powerstrip.host.config.source import MAX_FILE_SIZE
 
 
 def refusal(load, text, **options):

@@ -6,8 +6,8 @@ import pytest
 from pydantic import Field, ValidationError
 
 from powerstrip import ConfigError, PluginSettings, Position
-from powerstrip.host.config import load_config
-from powerstrip.host.report import render_finding
+from powerstrip.host.config.config import load_config
+from powerstrip.host.config.report import render_finding
 
 
 class Settings(PluginSettings):

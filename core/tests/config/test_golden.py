@@ -15,8 +15,8 @@ import pytest
 from pydantic import Field, Secret, SecretStr, field_validator, model_validator
 
 from powerstrip import ConfigError, Finding, PluginSettings
-from powerstrip.host.config import load_config
-from powerstrip.host.report import render_finding
+from powerstrip.host.config.config import load_config
+from powerstrip.host.config.report import render_finding
 
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = sorted(path.stem for path in GOLDEN.glob("*.yaml") if not path.stem.endswith(".over"))

@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from powerstrip import ConfigError, PluginSettings
-from powerstrip.host.config import load_config
+from powerstrip.host.config.config import load_config
 
 
 class Settings(PluginSettings):

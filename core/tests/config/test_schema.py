@@ -10,10 +10,10 @@ from jsonschema import Draft202012Validator
 from pydantic import SecretStr
 
 from powerstrip import ConfigError, PluginSettings
-from powerstrip.host.codes import ConfigCode
-from powerstrip.host.config import load_config
+from powerstrip.host.config.codes import ConfigCode
+from powerstrip.host.config.config import load_config
+from powerstrip.host.config.schema import config_schema
 from powerstrip.host.discovery import discover_plugins
-from powerstrip.host.schema import config_schema
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = sorted((ROOT / "config").glob("*.yaml"))
@@ -112,8 +112,8 @@ def test_the_settings_in_a_shipped_config_are_right(path):
 
 
 def test_every_code_is_explained_and_used():
-    host = ROOT / "core" / "src" / "powerstrip" / "host"
-    sources = " ".join(path.read_text(encoding="utf-8") for path in host.glob("*.py") if path.stem != "codes")
+    modules = (ROOT / "core" / "src" / "powerstrip" / "host" / "config").glob("*.py")
+    sources = " ".join(path.read_text(encoding="utf-8") for path in modules if path.stem != "codes")
     used = set(re.findall(r"ConfigCode\.(\w+)", sources))
 
     assert used == set(ConfigCode.__members__)

@@ -17,8 +17,8 @@ from jsonschema import Draft202012Validator
 from pydantic import Field, SecretStr
 
 from powerstrip import ConfigError, PluginSettings
-from powerstrip.host.config import load_config
-from powerstrip.host.schema import config_schema
+from powerstrip.host.config.config import load_config
+from powerstrip.host.config.schema import config_schema
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 

@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from powerstrip.host.composition import Composition, compose
-from powerstrip.host.config import load_config
+from powerstrip.host.config.config import load_config
 from powerstrip.host.discovery import Discovery, InstalledPlugin
 from powerstrip.host.generation import Generation
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from powerstrip import CompositionError, Finding, Plugin, PluginSettings
 from powerstrip.host.composition import compose
-from powerstrip.host.config import load_config
+from powerstrip.host.config.config import load_config
 from powerstrip.host.discovery import discover_plugins
 
 

@@ -32,7 +32,7 @@ from powerstrip import (
     require,
     service,
 )
-from powerstrip.host.config import load_config
+from powerstrip.host.config.config import load_config
 from powerstrip.testing import FakeClock, signed_in
 
 HEAVY = ("powerstrip.contract", "powerstrip.host", "fastapi", "starlette", "pydantic", "uvicorn", "yaml")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from powerstrip.host.config import Config, load_config
+from powerstrip.host.config.config import Config, load_config
 
 _DEFAULT_FILE = Path("config/config.yaml")
 _VARIABLE = "POWERSTRIP_CONFIG"

@@ -9,9 +9,9 @@ import typer
 from powerstrip.cli.arguments import AlwaysJson, AsJson, ConfigArguments, ConfigFiles, Overrides
 from powerstrip.cli.output import print_error, print_json, print_table
 from powerstrip.contract.plugin import PluginSettings
-from powerstrip.host.config import Config
+from powerstrip.host.config.config import Config
+from powerstrip.host.config.schema import config_schema
 from powerstrip.host.discovery import InstalledPlugin, discover_plugins
-from powerstrip.host.schema import config_schema
 
 config_commands = typer.Typer(name="config", no_args_is_help=True, help="Show what the config comes to, or its schema.")
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from powerstrip.contract.findings import Finding, Position
-from powerstrip.host.layers import ENVIRONMENT_NAME, OPTION_NAME
-from powerstrip.host.report import render_finding
+from powerstrip.host.config.layers import ENVIRONMENT_NAME, OPTION_NAME
+from powerstrip.host.config.report import render_finding
 
 
 def sorted_findings(findings: Iterable[Finding]) -> list[Finding]:

@@ -10,7 +10,7 @@ from powerstrip.contract.errors import BuildError, CompositionError
 from powerstrip.contract.findings import Finding
 from powerstrip.contract.plugin import AnyPlugin
 from powerstrip.host.application import Assembly
-from powerstrip.host.config import Config
+from powerstrip.host.config.config import Config
 from powerstrip.host.discovery import Discovery, discover_plugins
 
 State = Literal["on", "off", "skipped"]

@@ -5,7 +5,7 @@ from fastapi import FastAPI
 from powerstrip.contract.errors import BuildError
 from powerstrip.host.application import Assembly, build_application
 from powerstrip.host.composition import compose
-from powerstrip.host.config import Config
+from powerstrip.host.config.config import Config
 from powerstrip.host.discovery import Discovery, discover_plugins
 
 

@@ -14,10 +14,10 @@ from pydantic import ValidationError
 from powerstrip.contract.errors import CompositionError, ConfigError
 from powerstrip.contract.findings import Finding
 from powerstrip.contract.plugin import API_VERSION, AnyPlugin
-from powerstrip.host.config import Config
+from powerstrip.host.config.config import Config
+from powerstrip.host.config.settings import PluginSection
 from powerstrip.host.discovery import Discovery, InstalledPlugin
 from powerstrip.host.logs import owned_by
-from powerstrip.host.settings import PluginSection
 
 
 @dataclass(frozen=True, slots=True)

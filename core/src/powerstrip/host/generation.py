@@ -15,7 +15,7 @@ from powerstrip.contract.errors import StartError
 from powerstrip.contract.health import HostStatus, HostStep, OwnedCheck
 from powerstrip.host.application import Assembly, assemble, build_application, telemetry_listens
 from powerstrip.host.composition import Composition, Member, compose
-from powerstrip.host.config import load_config
+from powerstrip.host.config.config import load_config
 from powerstrip.host.discovery import Discovery, discover_plugins
 from powerstrip.host.lifecycle import Lifecycle, Limits, Startable
 from powerstrip.host.registrations import implementation

@@ -14,7 +14,7 @@ import structlog
 from starlette.types import Scope
 from structlog.types import Processor
 
-from powerstrip.host.settings import LoggingSettings
+from powerstrip.host.config.settings import LoggingSettings
 
 # The request being served and the plugin whose lifespan or task is running, for the log lines they cause.
 current_scope: ContextVar[Scope | None] = ContextVar("powerstrip_scope", default=None)

@@ -18,11 +18,11 @@ from uvicorn.supervisors import Multiprocess
 
 from powerstrip.contract.errors import PowerstripError
 from powerstrip.host.asgi import Dispatcher
-from powerstrip.host.config import load_config
+from powerstrip.host.config.config import load_config
+from powerstrip.host.config.settings import ServerSettings
 from powerstrip.host.connection import ServerConfig
 from powerstrip.host.discovery import discover_plugins
 from powerstrip.host.logs import configure_logging
-from powerstrip.host.settings import ServerSettings
 from powerstrip.host.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)

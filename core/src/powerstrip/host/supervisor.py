@@ -12,11 +12,11 @@ from typing import Any
 
 from powerstrip.contract.errors import StartError
 from powerstrip.host.composition import compose
-from powerstrip.host.config import load_config
+from powerstrip.host.config.config import load_config
+from powerstrip.host.config.settings import ServerSettings
 from powerstrip.host.discovery import discover_plugins
 from powerstrip.host.generation import Generation
 from powerstrip.host.logs import current_owner
-from powerstrip.host.settings import ServerSettings
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from powerstrip.contract.errors import CompositionError, FindingsError
 from powerstrip.contract.findings import Finding
 from powerstrip.contract.plugin import AnyPlugin
 from powerstrip.host.composition import Composition, compose
-from powerstrip.host.config import load_config
+from powerstrip.host.config.config import load_config
 from powerstrip.host.discovery import Discovery, InstalledPlugin
 from powerstrip.host.generation import Generation
 from powerstrip.testing.config import ConfigBuilder

@@ -16,8 +16,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from powerstrip.contract.errors import PowerstripError
+from powerstrip.host.config.settings import ServerSettings
 from powerstrip.host.connection import ServerConfig
-from powerstrip.host.settings import ServerSettings
 from powerstrip.testing.client import compose_application
 from powerstrip.testing.config import ConfigBuilder
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from powerstrip.contract.errors import ConfigError
 from powerstrip.contract.findings import Finding
-from powerstrip.host.codes import ConfigCode
-from powerstrip.host.document import Document, Entry, MappingNode, Node, ScalarNode, compose, written_scalar
-from powerstrip.host.settings import CORE_SECTIONS
-from powerstrip.host.source import Source, Span, first_not_text
+from powerstrip.host.config.codes import ConfigCode
+from powerstrip.host.config.document import Document, Entry, MappingNode, Node, ScalarNode, compose, written_scalar
+from powerstrip.host.config.settings import CORE_SECTIONS
+from powerstrip.host.config.source import Source, Span, first_not_text
 
 ENVIRONMENT_PREFIX = "POWERSTRIP__"
 ENVIRONMENT_NAME = "environment variable "

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 from pydantic.fields import FieldInfo
 
-from powerstrip.host.document import ConfigPath
+from powerstrip.host.config.document import ConfigPath
 
 _SECRETS = (Secret, SecretBytes, SecretStr)
 

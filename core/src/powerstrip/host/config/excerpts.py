@@ -8,9 +8,9 @@ from itertools import islice
 from typing import NamedTuple
 
 from powerstrip.contract.findings import Position
-from powerstrip.host.document import ConfigPath, Document, MappingNode, ScalarNode, walk
-from powerstrip.host.settings import CORE_SECTIONS
-from powerstrip.host.wording import TEMPLATE
+from powerstrip.host.config.document import ConfigPath, Document, MappingNode, ScalarNode, walk
+from powerstrip.host.config.settings import CORE_SECTIONS
+from powerstrip.host.config.wording import TEMPLATE
 
 REDACTED = "**********"
 """What stands where a secret would."""

@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from powerstrip.contract.plugin import PluginSettings
-from powerstrip.host.scalars import SWITCHES
-from powerstrip.host.settings import CORE_SECTIONS, SectionSettings
+from powerstrip.host.config.scalars import SWITCHES
+from powerstrip.host.config.settings import CORE_SECTIONS, SectionSettings
 
 Schema = dict[str, Any]
 

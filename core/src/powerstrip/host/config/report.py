@@ -1,7 +1,7 @@
 """Findings as text for a terminal."""
 
 from powerstrip.contract.findings import Finding
-from powerstrip.host.layers import ENVIRONMENT_NAME, OPTION_NAME
+from powerstrip.host.config.layers import ENVIRONMENT_NAME, OPTION_NAME
 
 
 def render_finding(finding: Finding) -> str:

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from powerstrip.contract.errors import ConfigError
 from powerstrip.contract.findings import Finding, Level, Position
 from powerstrip.contract.plugin import PluginSettings
-from powerstrip.host.codes import ConfigCode
-from powerstrip.host.document import (
+from powerstrip.host.config.codes import ConfigCode
+from powerstrip.host.config.document import (
     ConfigPath,
     Document,
     Entry,
@@ -23,10 +23,10 @@ from powerstrip.host.document import (
     nearest_entry,
     plain_data,
 )
-from powerstrip.host.interpolation import Interpolator
-from powerstrip.host.layers import environment_layers, merge, normalise, option_layers
-from powerstrip.host.presentation import Presenter
-from powerstrip.host.settings import (
+from powerstrip.host.config.interpolation import Interpolator
+from powerstrip.host.config.layers import environment_layers, merge, normalise, option_layers
+from powerstrip.host.config.presentation import Presenter
+from powerstrip.host.config.settings import (
     CORE_SECTIONS,
     SECTION_KEYS,
     ApiSettings,
@@ -36,11 +36,11 @@ from powerstrip.host.settings import (
     SectionSettings,
     ServerSettings,
 )
-from powerstrip.host.shape import Shape
-from powerstrip.host.source import Source, Span, read_source, shortened
-from powerstrip.host.validation import SettingsCheck
-from powerstrip.host.values import Value, hidden_values, section_values, settings_values
-from powerstrip.host.wording import EXPECTED, described, did_you_mean, wrong_type
+from powerstrip.host.config.shape import Shape
+from powerstrip.host.config.source import Source, Span, read_source, shortened
+from powerstrip.host.config.validation import SettingsCheck
+from powerstrip.host.config.values import Value, hidden_values, section_values, settings_values
+from powerstrip.host.config.wording import EXPECTED, described, did_you_mean, wrong_type
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 SettingsT = TypeVar("SettingsT", bound=PluginSettings)

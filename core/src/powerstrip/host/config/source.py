@@ -8,7 +8,7 @@ from pathlib import Path
 
 from powerstrip.contract.errors import ConfigError
 from powerstrip.contract.findings import Finding, Level, Position
-from powerstrip.host.codes import ConfigCode
+from powerstrip.host.config.codes import ConfigCode
 
 MAX_FILE_SIZE = 1024 * 1024
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from powerstrip.contract.findings import Finding, Position
 from powerstrip.contract.plugin import PluginSettings
-from powerstrip.host.codes import MAX_FINDINGS, ConfigCode
-from powerstrip.host.document import ConfigPath, Document, MappingNode
-from powerstrip.host.excerpts import Excerpts
-from powerstrip.host.settings import CORE_SECTIONS, SECTION_KEYS
-from powerstrip.host.shape import Shape
+from powerstrip.host.config.codes import MAX_FINDINGS, ConfigCode
+from powerstrip.host.config.document import ConfigPath, Document, MappingNode
+from powerstrip.host.config.excerpts import Excerpts
+from powerstrip.host.config.settings import CORE_SECTIONS, SECTION_KEYS
+from powerstrip.host.config.shape import Shape
 
 
 class Presenter:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 import yaml
 
 from powerstrip.contract.findings import Finding
-from powerstrip.host.codes import ConfigCode
-from powerstrip.host.source import Source, Span
+from powerstrip.host.config.codes import ConfigCode
+from powerstrip.host.config.source import Source, Span
 
 _INDENT = "compare the indentation with the lines above"
 _QUOTE = "quote the value"

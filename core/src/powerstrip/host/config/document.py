@@ -8,10 +8,10 @@ import yaml
 
 from powerstrip.contract.errors import ConfigError
 from powerstrip.contract.findings import Finding
-from powerstrip.host.codes import ConfigCode
-from powerstrip.host.scalars import ScalarValue, has_leading_zero, read_plain
-from powerstrip.host.source import Source, Span, shortened
-from powerstrip.host.syntax import syntax_findings
+from powerstrip.host.config.codes import ConfigCode
+from powerstrip.host.config.scalars import ScalarValue, has_leading_zero, read_plain
+from powerstrip.host.config.source import Source, Span, shortened
+from powerstrip.host.config.syntax import syntax_findings
 
 MAX_NODES = 100_000
 MAX_DEPTH = 64

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from powerstrip.host.document import ConfigPath
-from powerstrip.host.wording import CHOICES, EXPECTED
+from powerstrip.host.config.document import ConfigPath
+from powerstrip.host.config.wording import CHOICES, EXPECTED
 
 KEYED = frozenset({"missing", "extra_forbidden", "unexpected_keyword_argument"})
 """Errors about a key rather than about a value."""

@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from powerstrip.host.document import MappingNode, Node, ScalarNode, SequenceNode
-from powerstrip.host.source import shortened
+from powerstrip.host.config.document import MappingNode, Node, ScalarNode, SequenceNode
+from powerstrip.host.config.source import shortened
 
 _SWITCH, _WHOLE, _A_NUMBER, _TEXT = "on or off", "a whole number", "a number", "text"
 _LIST, _MAPPING = "a list", "a mapping (key: value)"

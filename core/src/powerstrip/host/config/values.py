@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from powerstrip.host.document import ConfigPath, Entry, Node, ScalarNode, nearest_entry, node_at, walk
-from powerstrip.host.excerpts import REDACTED
-from powerstrip.host.layers import ENVIRONMENT_NAME, OPTION_NAME
-from powerstrip.host.settings import PluginSection, SectionSettings
+from powerstrip.host.config.document import ConfigPath, Entry, Node, ScalarNode, nearest_entry, node_at, walk
+from powerstrip.host.config.excerpts import REDACTED
+from powerstrip.host.config.layers import ENVIRONMENT_NAME, OPTION_NAME
+from powerstrip.host.config.settings import PluginSection, SectionSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from powerstrip.contract.errors import ConfigError
 from powerstrip.contract.findings import Finding
-from powerstrip.host.codes import ConfigCode
-from powerstrip.host.document import Node, ScalarNode, map_scalars, written_scalar
-from powerstrip.host.source import Span, first_not_text, reason_of
+from powerstrip.host.config.codes import ConfigCode
+from powerstrip.host.config.document import Node, ScalarNode, map_scalars, written_scalar
+from powerstrip.host.config.source import Span, first_not_text, reason_of
 
 MAX_NAMED_FILE_SIZE = 64 * 1024
 MAX_INTERPOLATED = 4 * 1024 * 1024

@@ -8,13 +8,22 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from powerstrip.contract.findings import Finding
-from powerstrip.host.codes import MAX_FINDINGS, ConfigCode
-from powerstrip.host.document import ConfigPath, Entry, Node, ScalarNode, nearest_entry, node_at, plain_data, walk
-from powerstrip.host.faults import KEYED, UNION, Fault, collapse_unions, located
-from powerstrip.host.scalars import SWITCHES
-from powerstrip.host.shape import Shape
-from powerstrip.host.source import Span, shortened
-from powerstrip.host.wording import (
+from powerstrip.host.config.codes import MAX_FINDINGS, ConfigCode
+from powerstrip.host.config.document import (
+    ConfigPath,
+    Entry,
+    Node,
+    ScalarNode,
+    nearest_entry,
+    node_at,
+    plain_data,
+    walk,
+)
+from powerstrip.host.config.faults import KEYED, UNION, Fault, collapse_unions, located
+from powerstrip.host.config.scalars import SWITCHES
+from powerstrip.host.config.shape import Shape
+from powerstrip.host.config.source import Span, shortened
+from powerstrip.host.config.wording import (
     CHOICES,
     EXPECTED,
     choices,

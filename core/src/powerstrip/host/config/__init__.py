@@ -1,0 +1,1 @@
+"""load: YAML files, the environment and options become one checked config. `config.py` is the way in."""
