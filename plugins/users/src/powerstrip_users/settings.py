@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, field_validator, model_validator
 
 from powerstrip import Finding, PluginSettings
+from powerstrip_users.addresses import one_address
 from powerstrip_users.domain import Role
 
 Key = Annotated[SecretStr, Field(min_length=32)]
@@ -116,6 +117,127 @@ class TokenSettings(PluginSettings):
     """How long ago the sign-in may be when a user changes the own e-mail address."""
 
 
+class SmtpSettings(PluginSettings):
+    """The server that takes mails."""
+
+    host: Annotated[str, Field(min_length=1)]
+    """Its name, which its certificate has to be for."""
+
+    port: Annotated[int, Field(ge=1, le=65_535)] | None = None
+    """587 with `starttls`, 465 with `tls`, 25 with `none` when not stated."""
+
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    """Encrypted after a greeting in the clear, from the first byte, or not at all. A server that can't do what is
+    stated here gets no mail."""
+
+    ca_file: Path | None = None
+    """Certificates to trust instead of those the system trusts."""
+
+    username: Annotated[str, Field(min_length=1)] | None = None
+    """Name to sign in with; no sign-in when not stated."""
+
+    password: SecretStr | None = None
+    """Password to sign in with."""
+
+    @model_validator(mode="after")
+    def _keeps_the_password(self) -> Self:
+        if (self.username is None) != (self.password is None):
+            raise ValueError("username and password belong together: state both or neither")
+        if self.password is not None and self.security == "none":
+            raise ValueError("a password is not sent in the clear: set security to starttls or tls")
+        return self
+
+
+class MailSettings(PluginSettings):
+    """Mails: what they look like, and how they leave."""
+
+    transport: Literal["console", "file", "smtp"] = "file"
+    """Where mails go: `smtp` sends them, `file` writes each into `folder`, `console` prints them. Those two are for
+    development: mails hold links that open accounts."""
+
+    folder: Path = Path("data/mail")
+    """Where the transport `file` writes them."""
+
+    smtp: SmtpSettings | None = None
+    """The server of the transport `smtp`."""
+
+    sender: Annotated[str, AfterValidator(one_address)] = "Powerstrip <no-reply@localhost>"
+    """Whom mails come from: `My Site <no-reply@example.com>`. Its domain is that of the message ids."""
+
+    site: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)] = "Powerstrip"
+    """What mails call you."""
+
+    templates: Path | None = None
+    """Folder with texts of your own, `welcome.txt` and the like, and `welcome.html` for a second form in HTML."""
+
+    concurrency: Annotated[int, Field(ge=1, le=50)] = 4
+    """Mails that each process sends at once."""
+
+    poll_interval: Annotated[float, Field(ge=0.05, le=300)] = 5.0
+    """How often each process looks for mails that others queued or that have to be tried again. What it queued
+    itself is sent at once."""
+
+    timeout: Annotated[float, Field(ge=0.1, le=300)] = 30.0
+    """How long sending a mail may take."""
+
+    lease: Annotated[float, Field(ge=0.2, le=3_600)] = 120.0
+    """How long a mail belongs to the process that sends it: if that crashes, another one sends it after this time."""
+
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = 20
+    """How often a mail is tried before it is abandoned. With the default delays that takes about half a day."""
+
+    first_delay: Annotated[float, Field(ge=0.01, le=3_600)] = 30.0
+    """The wait after the first failure; it doubles with each."""
+
+    longest_delay: Annotated[float, Field(ge=0.01, le=86_400)] = 3_600.0
+    """The longest wait between two attempts."""
+
+    late_after: Annotated[int, Field(ge=1)] = 1_800
+    """When the oldest mail has waited this long, the health check `mail` fails."""
+
+    keep: Annotated[int, Field(ge=0)] = 2_592_000
+    """How long to remember that a mail was sent or abandoned. What was in it is forgotten once it is sent."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.transport == "smtp" and self.smtp is None:
+            raise ValueError("the transport smtp needs a server: state smtp.host")
+        if self.lease <= self.timeout:
+            raise ValueError("lease must be longer than timeout: else a mail that is being sent is sent again")
+        return self
+
+
+class AvatarSettings(PluginSettings):
+    """Pictures of users."""
+
+    folder: Path = Path("data/avatars")
+    """Where they are kept: a folder that all machines share, if there are several."""
+
+    visibility: Literal["public", "signed-in"] = "public"
+    """Who may see them."""
+
+    max_bytes: Annotated[int, Field(ge=1_024, le=52_428_800)] = 5_242_880
+    """The largest file that may be sent."""
+
+    max_pixels: Annotated[int, Field(ge=1, le=80_000_000)] = 25_000_000
+    """The most pixels that a picture may have: it takes four bytes of memory for each while it is read."""
+
+    edge: Annotated[int, Field(ge=16, le=2_048)] = 512
+    """Width and height that pictures are made to fit in, in pixels."""
+
+    uploads: Annotated[int, Field(ge=1, le=1_000)] = 8
+    """Pictures that each process receives at once. More are answered 503 with `Retry-After`."""
+
+    upload_timeout: Annotated[float, Field(ge=0.1, le=600)] = 30.0
+    """How long sending one may take."""
+
+    threads: Annotated[int, Field(ge=1, le=16)] = 2
+    """Pictures that each process decodes at once."""
+
+    max_age: Annotated[int, Field(ge=0, le=31_536_000)] = 300
+    """How long browsers may show one before they ask whether it has changed."""
+
+
 class UsersSettings(PluginSettings):
     """Settings of the plugin `users`."""
 
@@ -153,6 +275,12 @@ class UsersSettings(PluginSettings):
     links: LinkSettings = LinkSettings()
     """The links in mails."""
 
+    mail: MailSettings = MailSettings()
+    """Mails: what they look like, and how they leave."""
+
+    avatars: AvatarSettings = AvatarSettings()
+    """Pictures of users."""
+
     def findings(self) -> list[Finding]:
         """What works and is not fit for production."""
         found = []
@@ -164,6 +292,10 @@ class UsersSettings(PluginSettings):
             message = "the hashing of passwords is too cheap to withstand an attacker"
             hint = "leave users.passwords.memory_kib and iterations at their defaults"
             found.append(Finding("users.weak-hashing", message, hint))
+        if self.mail.transport != "smtp":
+            message = f"mails are not sent: they go to the {self.mail.transport}"
+            hint = "set users.mail.transport to smtp and state users.mail.smtp.host"
+            found.append(Finding("users.mail-not-sent", message, hint))
         return found
 
     @field_validator("retired_keys")
