@@ -28,7 +28,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from powerstrip.host.config import load_config
+from powerstrip.host.config.config import load_config
 
 ROOT = Path(__file__).parent.parent
 PATTERNS = ("*.md", "docs/*.md", "docs/decisions/*.md", "core/*.md", "plugins/*/*.md", "examples/*/*.md")

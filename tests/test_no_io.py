@@ -23,7 +23,7 @@ def watch(event, arguments):
 
 from powerstrip.host.application import build_application
 from powerstrip.host.composition import compose
-from powerstrip.host.config import load_config
+from powerstrip.host.config.config import load_config
 from powerstrip.host.discovery import discover_plugins
 
 sys.addaudithook(watch)

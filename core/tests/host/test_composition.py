@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from powerstrip import CompositionError, Finding, Plugin, PluginSettings
 from powerstrip.host.composition import compose
-from powerstrip.host.config.config import load_config
+from powerstrip.host.config.config import load_config, read_config
 from powerstrip.host.discovery import discover_plugins
 
 
@@ -199,3 +199,19 @@ def test_permutations_of_a_real_chain_give_one_order(compose_plugins):
     }
 
     assert orders == {("a", "b", "c")}
+
+
+def test_what_is_wrong_with_the_core_and_with_plugins_is_told_at_once(tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text("server: {port: eighty}\napi: {prefx: /}\nplugins:\n  healt: on\n  tracing: {server_timing: 7}\n")
+
+    with pytest.raises(CompositionError) as caught:
+        compose(read_config([config]), discover_plugins())
+
+    told = sorted((finding.position.line, finding.code) for finding in caught.value.findings)
+    assert told == [
+        (1, "config.wrong-type"),
+        (2, "config.unknown-key"),
+        (4, "plugin.not-installed"),
+        (5, "config.wrong-type"),
+    ]

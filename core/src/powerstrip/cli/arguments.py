@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from powerstrip.host.config.config import Config, load_config
+from powerstrip.host.config.config import Config, load_config, read_config
 
 _DEFAULT_FILE = Path("config/config.yaml")
 _VARIABLE = "POWERSTRIP_CONFIG"
@@ -60,6 +60,10 @@ class ConfigArguments:
     def load(self) -> Config:
         """The config. Raises ConfigError."""
         return load_config(self.files, self.overrides)
+
+    def read(self) -> Config:
+        """The config with its errors among its findings, for the steps that add theirs."""
+        return read_config(self.files, self.overrides)
 
 
 def split_config_arguments(line: Sequence[str]) -> tuple[ConfigArguments, list[str]]:

@@ -25,7 +25,7 @@ def check(
     source = ConfigArguments.of(config, overrides)
     application: FastAPI | None = None
     try:
-        application = build(source.load())
+        application = build(source.read())
     except FindingsError as error:
         findings = sorted_findings(error.findings)
     else:

@@ -31,7 +31,7 @@ def explain(
     """Say which plugin answers a path and through which chain, or why a plugin is on, off, or at its position."""
     source = ConfigArguments.of(config, overrides)
     if subject.startswith("/"):
-        explanation = explain_path(assembly_of(build(source.load())), subject, method)
+        explanation = explain_path(assembly_of(build(source.read())), subject, method)
         _print(explanation, path_lines, as_json=as_json)
     elif method is None:
         _explain_plugin(source, subject, as_json=as_json)

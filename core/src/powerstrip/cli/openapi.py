@@ -11,4 +11,4 @@ def openapi(
     as_json: AlwaysJson = True,  # noqa: ARG001 - it is JSON with and without
 ) -> None:
     """Print the OpenAPI document, whether or not the server shows it."""
-    print_json(build(ConfigArguments.of(config, overrides).load()).openapi())
+    print_json(build(ConfigArguments.of(config, overrides).read()).openapi())

@@ -14,7 +14,7 @@ ANY_METHOD = "*"
 
 def routes(config: ConfigFiles = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """List every route with its owner and who may call it."""
-    index = assembly_of(build(ConfigArguments.of(config, overrides).load())).index
+    index = assembly_of(build(ConfigArguments.of(config, overrides).read())).index
     entries = sorted((describe_route(entry) for entry in index.routes), key=lambda entry: list(entry.values())[:3])
     if as_json:
         print_json(entries)

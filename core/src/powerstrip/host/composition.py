@@ -74,7 +74,8 @@ class Composition:
 def compose(config: Config, discovery: Discovery) -> Composition:
     """Import the enabled plugins, check them against one another and put them in order.
 
-    Raises CompositionError with everything that is wrong. A plugin whose section says
+    Raises CompositionError with everything that is wrong, the errors of a config that was only read included
+    (ConfigError when there are no others). A plugin whose section says
     `on_failure: skip` is left out instead, and takes along what requires it.
     """
     draft = _Draft(config, discovery)
@@ -85,9 +86,10 @@ def compose(config: Config, discovery: Discovery) -> Composition:
     draft.check_conflicts()
     members = draft.satisfied_members()
     ordered = _dependencies_first(members, draft)
-    errors = [finding for finding in draft.findings if finding.level == "error"]
-    if errors:
+    if any(finding.level == "error" for finding in draft.findings):
         raise CompositionError([*config.findings, *draft.findings])
+    if config.has_errors:
+        raise ConfigError([*config.findings, *draft.findings])
     return Composition(config, discovery, ordered, draft.skipped, (*config.findings, *draft.findings))
 
 

@@ -15,7 +15,7 @@ from powerstrip.contract.errors import StartError
 from powerstrip.contract.health import HostStatus, HostStep, OwnedCheck
 from powerstrip.host.application import Assembly, assemble, build_application, telemetry_listens
 from powerstrip.host.composition import Composition, Member, compose
-from powerstrip.host.config.config import load_config
+from powerstrip.host.config.config import read_config
 from powerstrip.host.discovery import Discovery, discover_plugins
 from powerstrip.host.lifecycle import Lifecycle, Limits, Startable
 from powerstrip.host.registrations import implementation
@@ -178,7 +178,7 @@ def create_app(
     is installed, `clock` for the machine's. The plugins start and stop with the application's
     lifespan. Raises ConfigError, CompositionError or BuildError with every finding.
     """
-    config = load_config(paths or ("config/config.yaml",), overrides, environ)
+    config = read_config(paths or ("config/config.yaml",), overrides, environ)
     generation = Generation(1, compose(config, discovery or discover_plugins()), clock)
 
     @asynccontextmanager

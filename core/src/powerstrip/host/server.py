@@ -18,7 +18,8 @@ from uvicorn.supervisors import Multiprocess
 
 from powerstrip.contract.errors import PowerstripError
 from powerstrip.host.asgi import Dispatcher
-from powerstrip.host.config.config import load_config
+from powerstrip.host.composition import compose
+from powerstrip.host.config.config import load_config, read_config
 from powerstrip.host.config.settings import ServerSettings
 from powerstrip.host.connection import ServerConfig
 from powerstrip.host.discovery import discover_plugins
@@ -36,8 +37,11 @@ def serve(paths: Sequence[Path | str], overrides: Sequence[str] = ()) -> None:
     Raises ConfigError, CompositionError, BuildError or StartError when it can't be served, and
     PowerstripError when the workers could not start (each has logged why).
     """
-    config = load_config(paths, overrides)
-    configure_logging(config.logging, discover_plugins().packages)
+    config = read_config(paths, overrides)
+    discovery = discover_plugins()
+    if config.has_errors:
+        compose(config, discovery)  # raises, with what is wrong with the plugins as well
+    configure_logging(config.logging, discovery.packages)
     if config.server.workers > 1:
         _serve_with_workers((paths, overrides), config.server)
     else:

@@ -12,7 +12,7 @@ from typing import Any
 
 from powerstrip.contract.errors import StartError
 from powerstrip.host.composition import compose
-from powerstrip.host.config.config import load_config
+from powerstrip.host.config.config import read_config
 from powerstrip.host.config.settings import ServerSettings
 from powerstrip.host.discovery import discover_plugins
 from powerstrip.host.generation import Generation
@@ -73,7 +73,7 @@ class Supervisor:
         return building.outcome.result()
 
     def _build(self) -> Generation:
-        config = load_config(*self._sources)
+        config = read_config(*self._sources)
         self._start_timeout = config.server.start_timeout
         composition = compose(config, discover_plugins())
         self._number += 1

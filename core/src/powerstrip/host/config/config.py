@@ -54,7 +54,7 @@ class Config:
     """The whole document an operator wrote, from all its layers.
 
     `plugins` are the listed ones, on or off, in the order of the files. `files` are those the config was read from,
-    `${file:}` ones included. `findings` are warnings: an error means that there is no config.
+    `${file:}` ones included. `findings` are warnings, unless it was only read: see `read_config`.
     """
 
     app: AppSettings
@@ -66,6 +66,10 @@ class Config:
     findings: tuple[Finding, ...]
     _root: Entry = field(repr=False, compare=False)
     _documents: Mapping[str, Document] = field(repr=False, compare=False)
+
+    @property
+    def has_errors(self) -> bool:
+        return any(finding.level == "error" for finding in self.findings)
 
     def position(self, path: ConfigPath) -> Position | None:
         """Where the key at `path` stands, or the nearest key around it."""
@@ -135,6 +139,19 @@ def load_config(
     Raises ConfigError with all findings of all of them. Plugins' own settings are checked by `Config.settings_of`, once
     their classes are known.
     """
+    config = read_config(paths, overrides, environ)
+    if config.has_errors:
+        raise ConfigError(config.findings)
+    return config
+
+
+def read_config(
+    paths: Sequence[Path | str], overrides: Sequence[str] = (), environ: Mapping[str, str] | None = None
+) -> Config:
+    """The same, for whoever has more to find: errors stand among `findings`, and defaults where they are.
+
+    `compose` takes it and refuses it, together with all that is wrong with the plugins.
+    """
     environ = os.environ if environ is None else environ
     loading = _Loading(environ)
     for path in paths:
@@ -196,8 +213,6 @@ class _Loading:
             _documents=MappingProxyType(self._documents),
         )
         findings = Presenter(self._documents).complete([*self._findings, *_debug_for_strangers(config)])
-        if any(finding.level == "error" for finding in findings):
-            raise ConfigError(findings)
         return replace(config, findings=tuple(findings))
 
     def _refuse_unknown_sections(self) -> None:
