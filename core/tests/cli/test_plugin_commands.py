@@ -90,6 +90,57 @@ def test_a_plugin_that_the_command_does_not_need_is_not_started(lamp, run, write
     assert "fan on" not in run("lamp", "volts").stdout
 
 
+HALL = """
+from powerstrip import HookCalls, hookspec
+
+class HallHooks:
+    @hookspec
+    def register_guests(self):
+        pass
+
+class Strange(Plain):
+    @hookimpl
+    def register_hookspecs(self):
+        return [HallHooks]
+
+    @hookimpl
+    def register_commands(self, runner):
+        group = typer.Typer(name="hall")
+
+        @group.command()
+        def guests():
+            async def work(services):
+                return [guests for _, guests in services[HookCalls].call_each("register_guests")]
+            typer.echo(runner.run(work))
+
+        return [group]
+"""
+GUEST = """
+class Strange(Plain):
+    requires = ("hall",)
+
+    @hookimpl
+    def register_guests(self):
+        return "Ann"
+
+    @hookimpl
+    @asynccontextmanager
+    async def lifespan(self, services):
+        print("guest started")
+        yield
+"""
+
+
+def test_a_plugin_that_is_not_started_still_answers_the_hooks_of_one_that_is(run, write_config, install):
+    install("hall", HALL)
+    install("guest", GUEST)
+    write_config("plugins: {hall: on, guest: on}")
+
+    result = run("hall", "guests")
+
+    assert result.stdout == "['Ann']\n", result.output
+
+
 def test_background_tasks_are_left_to_the_server(lamp, run):
     assert "blink" not in run("lamp", "volts").output
 

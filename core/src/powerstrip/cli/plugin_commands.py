@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 import pluggy
@@ -58,10 +57,14 @@ def plugin_commands(source: ConfigArguments, taken: Collection[str]) -> Mapping[
 
 
 class PluginRunner(CommandRunner):
-    """Runs a command's work with one plugin up, and with those that it starts after."""
+    """Runs a command's work with one plugin up, and with those that it starts after.
+
+    All others that are on are built and not started, so that they answer the hooks that the running ones opened.
+    """
 
     def __init__(self, composition: Composition, plugin: str) -> None:
-        self._composition = replace(composition, members=_needed_by(plugin, composition))
+        self._composition = composition
+        self._needed = _needed_by(plugin, composition)
 
     def run(self, work: Callable[[Services], Awaitable[ResultT]]) -> ResultT:
         """As the contract says. Raises BuildError, StartError, and whatever `work` raises."""
@@ -74,7 +77,7 @@ class PluginRunner(CommandRunner):
     async def _run(self, work: Callable[[Services], Awaitable[ResultT]]) -> ResultT:
         generation = Generation(1, self._composition)
         generation.assembly.registrations.tasks.clear()  # they are the server's: a command is soon over
-        await generation.start()
+        await generation.start(self._needed)
         try:
             # They are there from the start on.
             return await work(cast("Services", generation.assembly.index.services))
@@ -96,7 +99,7 @@ def _commands_of(member: Member, composition: Composition) -> dict[str, Command]
     return commands
 
 
-def _needed_by(plugin: str, composition: Composition) -> tuple[Member, ...]:
+def _needed_by(plugin: str, composition: Composition) -> Collection[str]:
     after = {member.name: member.after for member in composition.members}
     needed: set[str] = set()
     waiting = [plugin]
@@ -105,7 +108,7 @@ def _needed_by(plugin: str, composition: Composition) -> tuple[Member, ...]:
         if name not in needed:
             needed.add(name)
             waiting.extend(after[name])
-    return tuple(member for member in composition.members if member.name in needed)
+    return needed
 
 
 def _finding(composition: Composition, member: Member, code: str, text: str) -> Finding:

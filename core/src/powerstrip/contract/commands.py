@@ -14,6 +14,7 @@ class CommandRunner(Protocol):
     def run(self, work: Callable[[Services], Awaitable[ResultT]]) -> ResultT:
         """Start the plugin and what it requires or wants, await `work(services)`, stop them again, return the result.
 
-        Background tasks don't run: they are the server's.
+        Background tasks don't run: they are the server's. Plugins that are on and not needed are not started, and
+        answer the hooks that a started one opened.
         """
         ...

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -89,14 +89,17 @@ class Generation(HostStatus):
     def unavailable(self) -> Mapping[str, str]:
         return {name: skipped.reason for name, skipped in self.composition.skipped.items()}
 
-    async def start(self) -> None:
-        """Start every plugin; raises StartError for the first that fails and may not be skipped."""
+    async def start(self, only: Collection[str] | None = None) -> None:
+        """Start every plugin; raises StartError for the first that fails and may not be skipped.
+
+        With `only`, start none but these: the others still answer hooks, which is all that a command needs of them.
+        """
         services = ServiceRegistry()
         services.provide(HOST_SERVICES, (self, self._clock, InProcessEventBus(), self.assembly.registrations))
         lifecycle = self._lifecycle = Lifecycle(services, self._limits)
         self._step = "starting"
         try:
-            await self._start_members(lifecycle)
+            await self._start_members(lifecycle, only)
         except BaseException:
             await self.stop()
             raise
@@ -105,10 +108,10 @@ class Generation(HostStatus):
         self.entry = _entry(self.application)
         self._step = "serving"
 
-    async def _start_members(self, lifecycle: Lifecycle) -> None:
+    async def _start_members(self, lifecycle: Lifecycle, only: Collection[str] | None) -> None:
         composition = self.composition
         for member in self.composition.members:
-            if member.name in composition.skipped:
+            if member.name in composition.skipped or (only is not None and member.name not in only):
                 continue
             try:
                 await lifecycle.start(self._startable(member))
