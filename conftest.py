@@ -1,0 +1,3 @@
+"""Fixtures that several distributions share."""
+
+pytest_plugins = ["powerstrip_database.testing"]
