@@ -266,3 +266,26 @@ def test_a_route_that_takes_a_path_of_another_plugin_is_a_warning(compose_plugin
     assert [(finding.code, finding.level) for finding in findings] == [("route.shadow", "warning")]
     assert "/users/export of plugin 'a'" in findings[0].message
     assert "/users/{name} of plugin 'b'" in findings[0].message
+
+
+def test_a_mount_at_the_root_takes_what_nothing_else_takes(start_plugins):
+    async def files(scope, receive, send):
+        await PlainTextResponse(f"file {scope['path']}")(scope, receive, send)
+
+    site = Routes(APIRouter(routes=[Mount("/", files)]), version=None)
+
+    with start_plugins({"a": plugin_with(site), "b": plugin_with(router_of(thing="/thing"))}) as client:
+        assert client.get("/style/main.css").text == "file /style/main.css"
+        assert client.get("/").text == "file /"
+        assert client.get("/api/v1/thing").json()["answer"] == "thing"
+
+
+@pytest.mark.parametrize(
+    ("value", "answer"),
+    [("1", "integer"), ("1.5", "number"), ("12345678901234567890123456789012", "id"), ("x", "text")],
+)
+def test_the_narrowest_convertor_answers(start_plugins, value, answer):
+    router = router_of(text="/of/{x}", number="/of/{x:float}", integer="/of/{x:int}", id="/of/{x:uuid}")
+
+    with start_plugins({"a": plugin_with(router)}) as client:
+        assert client.get(f"/api/v1/of/{value}").json()["answer"] == answer

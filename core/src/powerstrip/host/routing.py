@@ -16,6 +16,8 @@ from powerstrip.host.routes import WEBSOCKET, OwnedRoute
 
 _PARAMETER = re.compile(r"{[a-zA-Z_][a-zA-Z0-9_]*(?::([a-zA-Z_][a-zA-Z0-9_]*))?}")
 _PATH = "{path}"
+# A float is also what an integer looks like, and so on. Convertors that plugins register come before all of these.
+_WIDTH = {"{uuid}": 1, "{int}": 2, "{float}": 3, "{str}": 4}
 
 PathParams = dict[str, Any]
 
@@ -169,16 +171,17 @@ class _Node:
 
 def _segments(path: str) -> list[str]:
     segments = path.split("/")[1:]
-    if len(segments) > 1 and not segments[-1]:
+    if segments and not segments[-1]:
         segments.pop()
     return segments
 
 
 def _specificity(segment: str) -> tuple[int, int, str]:
+    """Sorts segments: narrow ones first, so that each parameter takes what no narrower one does."""
     literal = len(re.sub(r"{\w+}", "", segment))
     if literal:
         return (0, -literal, segment)
-    return (2 if segment == "{str}" else 1, 0, segment)
+    return (1, _WIDTH.get(segment, 0), segment)
 
 
 def _params(entry: OwnedRoute, path: str) -> PathParams | None:
