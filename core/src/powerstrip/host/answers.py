@@ -4,6 +4,7 @@ from collections.abc import Awaitable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from powerstrip.host.containment import CONTAINED, contained
 from powerstrip.host.problems import Problems
 
 STARTS = frozenset(("http.response.start", "websocket.http.response.start", "websocket.accept"))
@@ -54,14 +55,15 @@ class ProblemLayer:
         tracker = AnswerTracker(send)
         try:
             await self._app(scope, receive, tracker)
-        except Exception as error:  # noqa: BLE001 - every exception becomes an answer, or is raised on
+        except CONTAINED as error:  # each becomes an answer, or is raised on
             await answer_exception(self._problems, error, scope, receive, tracker)
 
 
 async def answer_exception(
-    problems: Problems, error: Exception, scope: Scope, receive: Receive, tracker: AnswerTracker
+    problems: Problems, raised: BaseException, scope: Scope, receive: Receive, tracker: AnswerTracker
 ) -> None:
     """Answer with the problem that the exception is, as far as that is still possible."""
+    error = contained(raised)
     problem = problems.from_exception(error, scope)
     if scope["type"] == "websocket":
         if not tracker.closed:

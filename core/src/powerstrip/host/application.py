@@ -20,6 +20,9 @@ from powerstrip.host.registrations import Owned, Registrations, collect, source_
 from powerstrip.host.routes import OwnedRoute, RouteFlattener, unavailable
 from powerstrip.host.routing import RouteIndex
 
+# What is wrong with one plugin alone: it may be skipped, where a conflict of two leaves open which of them should go.
+_FAULTS_OF_ONE = frozenset(("route.invalid", "middleware.not-made", "middleware.base-http"))
+
 
 @dataclass(frozen=True)
 class Assembly:
@@ -56,8 +59,26 @@ def build_application(composition: Composition) -> FastAPI:
         redirect_slashes=False,
         telemetry={"tracing": listens, "metrics": listens, "logs": listens},
     )
-    assemble(app, composition, registrations)
-    return app
+    while True:
+        try:
+            assemble(app, composition, registrations)
+        except BuildError as error:
+            composition = _without_culprits(composition, error)
+        else:
+            return app
+
+
+def _without_culprits(composition: Composition, error: BuildError) -> Composition:
+    """The composition without the plugins that can't be built, if all of them may be skipped; else the error again."""
+    sections = {member.name: member.section for member in composition.members}
+    for finding in error.findings:
+        section = sections.get(finding.plugin or "")
+        if finding.code not in _FAULTS_OF_ONE or section is None or section.on_failure != "skip":
+            raise error
+    for finding in error.findings:
+        if finding.plugin and finding.plugin not in composition.skipped:
+            composition = composition.skip(finding.plugin, finding.message, [finding])
+    return composition
 
 
 def telemetry_listens() -> bool:
@@ -87,7 +108,10 @@ def assemble(app: FastAPI, composition: Composition, registrations: Registration
     app.router.routes[:] = [entry.route for entry in routes]
     app.openapi = OpenApiDocument(app, routes, composition.members, registrations)  # type: ignore[method-assign]
     problems = Problems(registrations.problem_handlers, debug=config.app.debug)
-    app.middleware_stack = stack_layers(index, layers, problems)
+    try:
+        app.middleware_stack = stack_layers(index, layers, problems)
+    except BuildError as error:
+        raise BuildError([_placed(composition, finding) for finding in error.findings]) from error
     assembly = Assembly(composition, registrations, tuple(layers), index)
     app.state.powerstrip = assembly
     return assembly
@@ -106,6 +130,8 @@ def _flat_routes(app: FastAPI, composition: Composition, registrations: Registra
         try:
             flat = list(flattener.flatten(entry, prefix, label))
         except Exception as error:
+            if entry.plugin in composition.skipped:
+                continue
             message = f"plugin '{entry.plugin}' has a route that can't be built: {type(error).__name__}: {error}"
             raise BuildError([_placed(composition, Finding("route.invalid", message, plugin=entry.plugin))]) from error
         for route in flat:

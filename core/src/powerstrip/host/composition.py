@@ -16,6 +16,7 @@ from powerstrip.contract.findings import Finding
 from powerstrip.contract.plugin import API_VERSION, AnyPlugin
 from powerstrip.host.config.config import Config
 from powerstrip.host.config.settings import PluginSection
+from powerstrip.host.containment import CONTAINED
 from powerstrip.host.discovery import Discovery, InstalledPlugin
 from powerstrip.host.logs import owned_by
 
@@ -111,7 +112,7 @@ class _Draft:
             return
         try:
             plugin_class = installed.load()
-        except Exception as error:  # noqa: BLE001 - a plugin's import may raise anything; the finding carries it
+        except CONTAINED as error:
             self.refuse(section, [self._finding(name, "plugin.import-failed", f"can't be imported: {_brief(error)}")])
             return
         findings = self._api_findings(name, plugin_class)
@@ -120,7 +121,7 @@ class _Draft:
             plugin = plugin_class(name, settings)
         except ConfigError as error:
             findings += error.findings
-        except Exception as error:  # noqa: BLE001 - a plugin's constructor may raise anything; the finding carries it
+        except CONTAINED as error:
             findings.append(self._finding(name, "plugin.not-made", f"can't be made from its settings: {_brief(error)}"))
         if findings:
             self.refuse(section, findings)
@@ -284,7 +285,7 @@ def _cycle_finding(by_name: Mapping[str, Member], waiting: Mapping[str, set[str]
     )
 
 
-def _brief(error: Exception) -> str:
+def _brief(error: BaseException) -> str:
     """The error in one line with the line of code it came from, no traceback and no local values."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""

@@ -9,8 +9,11 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from powerstrip.contract.errors import BuildError
+from powerstrip.contract.findings import Finding
 from powerstrip.contract.interceptors import Exchange, Interceptor, Middleware, ResponseHeaders
 from powerstrip.host.answers import STARTS, AnswerTracker, ProblemLayer, answer_exception
+from powerstrip.host.containment import CONTAINED
 from powerstrip.host.logs import current_scope
 from powerstrip.host.problems import Problems
 from powerstrip.host.registrations import Owned
@@ -43,8 +46,19 @@ def stack_layers(app: ASGIApp, layers: Sequence[Layer], problems: Problems) -> A
         if fused:
             app = InterceptorLayer(app, fused, problems)
             fused = []
-        app = entry.value.cls(app, **entry.value.options)
+        app = _wrapped(app, entry.plugin, entry.value)
     return InterceptorLayer(app, fused, problems)
+
+
+def _wrapped(app: ASGIApp, plugin: str, middleware: Middleware) -> ASGIApp:
+    try:
+        layer: ASGIApp = middleware.cls(app, **middleware.options)
+        if not callable(layer):
+            raise TypeError(f"it gave {type(layer).__name__}, which is no ASGI application")
+    except CONTAINED as error:
+        message = f"plugin '{plugin}' has middleware that can't be made: {type(error).__name__}: {error}"
+        raise BuildError([Finding("middleware.not-made", message, plugin=plugin)]) from error
+    return layer
 
 
 class InterceptorLayer:
@@ -88,7 +102,7 @@ class InterceptorLayer:
             returned = -1
             sender.responders = self._responders[-1]
             await self._app(scope, receive, sender)
-        except Exception as error:  # noqa: BLE001 - every exception becomes an answer here, or is raised on
+        except CONTAINED as error:  # each becomes an answer here, or is raised on
             sender.responders = tuple(map(_guarded, self._responders[returned]))
             await answer_exception(self._problems, error, scope, receive, sender)
         finally:

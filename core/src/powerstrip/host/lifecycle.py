@@ -10,6 +10,7 @@ from typing import Any
 from powerstrip.contract.errors import StartError, StopError
 from powerstrip.contract.services import Services
 from powerstrip.contract.tasks import BackgroundTask
+from powerstrip.host.containment import CONTAINED, contained
 from powerstrip.host.logs import current_owner
 from powerstrip.host.services import ServiceRegistry
 
@@ -123,9 +124,9 @@ class _RunningPlugin:
                 if not self._ready.done():
                     self._ready.set_result(provided)
                 await self._stopping.wait()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - told to whoever starts the plugin
             if self._ready.done():
-                raise
+                raise contained(error)  # noqa: B904 - it is the same error, or has it as its cause
             self._ready.set_exception(_startup_failure(error))
 
     async def _abandon(self) -> None:
@@ -170,7 +171,8 @@ async def _supervise(plugin: str, task: BackgroundTask, services: Services) -> N
         started = loop.time()
         try:
             await task.run(services)
-        except Exception:
+        except CONTAINED as error:
+            contained(error)  # raises the cancellation that a stop is
             if loop.time() - started > _LAST_RESTART_DELAY:
                 delay = _FIRST_RESTART_DELAY
             where = {"plugin": plugin, "task": task.name, "restart_in": delay}

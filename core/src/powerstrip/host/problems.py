@@ -75,9 +75,7 @@ class Problems:
         error = _only_leaf(error)
         for kind in type(error).__mro__:
             if kind in self._handlers:
-                problem = self._handlers[kind].value.handle(error)
-                problem.__cause__ = error
-                return problem
+                return self._handled(self._handlers[kind], error, scope)
         if isinstance(error, Problem):
             return error
         if isinstance(error, RequestValidationError | WebSocketRequestValidationError):
@@ -90,12 +88,18 @@ class Problems:
 
     def response(self, problem: Problem, scope: Scope) -> Response:
         """The answer: our error object, or RFC 9457 for a client that asks for it."""
+        try:
+            return self._response(problem, scope)
+        except Exception as error:  # noqa: BLE001 - a problem may hold what has no JSON: the client is answered all the same
+            return self._response(self._unexpected(error, scope), scope)
+
+    def _response(self, problem: Problem, scope: Scope) -> Response:
         request_id = scope.get("state", {}).get("request_id")
         if _wants_problem_json(RequestHeaders(scope["headers"]).getlist("accept")):
             body, media_type = _rfc9457(problem, scope, request_id), "application/problem+json"
         else:
             body, media_type = {"error": _error(problem, request_id)}, "application/json"
-        content = json.dumps(body, ensure_ascii=False, separators=(",", ":"), default=str).encode()
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":"), default=str).encode(errors="replace")
         return Response(content, problem.status, _safe_headers(problem.headers), media_type)
 
     async def refuse_websocket(self, problem: Problem, scope: Scope, send: Send, *, accepted: bool) -> None:
@@ -109,6 +113,17 @@ class Problems:
         code = _CLOSE_LATER if problem.status == 503 else _CLOSE_ERROR if problem.status >= 500 else _CLOSE_POLICY
         # A close frame holds 123 bytes of reason (RFC 6455, 5.5).
         await send({"type": "websocket.close", "code": code, "reason": problem.type[:123]})
+
+    def _handled(self, handler: Owned[ProblemHandler], error: Exception, scope: Scope) -> Problem:
+        try:
+            problem = handler.value.handle(error)
+        except Exception as failure:  # noqa: BLE001 - logged and answered like any other failure
+            return self._unexpected(failure, {**scope, "powerstrip.owner": handler.plugin})
+        if not isinstance(problem, Problem):
+            failure = TypeError(f"a problem handler must return a Problem, not {type(problem).__name__}")
+            return self._unexpected(failure, {**scope, "powerstrip.owner": handler.plugin})
+        problem.__cause__ = error
+        return problem
 
     def _unexpected(self, error: Exception, scope: Scope) -> Problem:
         owner = scope.get("powerstrip.owner")

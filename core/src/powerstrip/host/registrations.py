@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import pluggy
+from fastapi import APIRouter
 
 from powerstrip.contract.errors import BuildError
 from powerstrip.contract.exports import ExportSource
 from powerstrip.contract.findings import Finding
 from powerstrip.contract.health import HealthCheck
 from powerstrip.contract.hooks import PROJECT, HookCalls, Hooks
-from powerstrip.contract.interceptors import Interceptor, Middleware
+from powerstrip.contract.interceptors import Interceptor, Middleware, Stage
 from powerstrip.contract.plugin import AnyPlugin
 from powerstrip.contract.problems import ProblemHandler
 from powerstrip.contract.routes import Routes
 from powerstrip.contract.tasks import BackgroundTask
 from powerstrip.host.composition import Composition, Member
+from powerstrip.host.containment import CONTAINED
 from powerstrip.host.logs import owned_by
 
 T = TypeVar("T")
@@ -141,7 +143,7 @@ def _enlist(manager: pluggy.PluginManager, member: Member) -> Finding | None:
         manager.register(member.plugin, name=member.name)
         for specs in _results(manager, member, "register_hookspecs"):
             manager.add_hookspecs(specs)
-    except Exception as error:  # noqa: BLE001 - whatever a plugin's class does here becomes its finding
+    except CONTAINED as error:
         return _failure(member.name, "plugin.bad-hook", f"can't be registered: {error}")
     return None
 
@@ -150,17 +152,38 @@ def _collect_from(registrations: Registrations, member: Member) -> Finding | Non
     for hook, kind, wanted in _KINDS:
         try:
             values = _results(registrations.manager, member, hook)
-        except Exception as error:  # noqa: BLE001 - whatever a plugin's hook raises becomes its finding
+        except CONTAINED as error:
             return _failure(member.name, "plugin.hook-failed", f"failed in {hook}: {type(error).__name__}: {error}")
         strangers = [value for value in values if not isinstance(value, wanted)]
         if strangers:
             message = f"returned {strangers[0]!r} from {hook}, which takes {wanted.__name__} objects"
             return _failure(member.name, "plugin.bad-registration", message)
+        malformed = next(filter(None, map(_malformed, values)), None)
+        if malformed is not None:
+            return _failure(member.name, "plugin.bad-registration", f"returned from {hook} {malformed}")
         getattr(registrations, kind).extend(Owned(member.name, value) for value in values)
     customise = implementation(registrations.manager, member.plugin, "customise_openapi")
     if customise is not None:
         registrations.openapi.append(Owned(member.name, customise))
     return None
+
+
+def _malformed(value: Any) -> str | None:
+    """What of a registered thing the application could not be built with."""
+    match value:
+        case Routes(router, version) if not isinstance(router, APIRouter) or not isinstance(version, str | None):
+            return f"Routes of {router!r} and version {version!r}: it takes an APIRouter, and a text or None"
+        case Interceptor() | Middleware() if not isinstance(value.stage, Stage):
+            return f"{_named(value)} with stage {value.stage!r}: it takes a Stage"
+        case Interceptor() | Middleware() if {type(value.reads), type(value.writes)} - {set, frozenset}:
+            return f"{_named(value)} with `reads` or `writes` that is no set"
+        case Middleware() if not callable(value.cls):
+            return f"a Middleware of {value.cls!r}: it takes a class"
+    return None
+
+
+def _named(layer: Interceptor | Middleware) -> str:
+    return f"a Middleware of {layer.cls!r}" if isinstance(layer, Middleware) else type(layer).__name__
 
 
 def implementation(manager: pluggy.PluginManager, plugin: AnyPlugin, hook: str) -> Callable[..., Any] | None:
