@@ -158,6 +158,7 @@ def test_a_name_that_two_distributions_claim_is_refused_with_both_names(tmp_path
         ("import missing_library", "ModuleNotFoundError: No module named 'missing_library'"),
         ("class Lamp: pass", "lamp_plugin:Lamp is no powerstrip.Plugin class"),
         ("Lamp = (", "SyntaxError"),
+        ("raise SystemExit(0)", "SystemExit: 0"),
     ],
 )
 def test_what_fails_at_import_is_a_finding_of_that_plugin(tmp_path, monkeypatch, write_distribution, source, told):
