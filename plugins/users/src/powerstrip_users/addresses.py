@@ -15,11 +15,10 @@ def one_address(text: str) -> str:
 def parse_address(text: str) -> Address:
     """Raises ValueError for anything but one address."""
     header = SMTPUTF8.header_factory("From", text) if text.isprintable() else None
-    addresses = header.addresses if header else ()
+    addresses: tuple[Address, ...] = header.addresses if header else ()
     if header is None or header.defects or len(addresses) != 1 or not addresses[0].username or not addresses[0].domain:
         raise ValueError("state one address: no-reply@example.com, or My Site <no-reply@example.com>")
-    found: Address = addresses[0]
-    return found
+    return addresses[0]
 
 
 def deliverable(address: str) -> Address:

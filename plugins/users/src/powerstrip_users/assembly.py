@@ -9,6 +9,7 @@ from powerstrip_database import Database
 from powerstrip_users.access import AccessChanges
 from powerstrip_users.announcements import Announcements
 from powerstrip_users.attempts import AttemptLimits
+from powerstrip_users.avatars import running_avatars
 from powerstrip_users.bulk import BulkUpdates
 from powerstrip_users.changes import AccountChanges
 from powerstrip_users.credentials import Credentials
@@ -16,6 +17,7 @@ from powerstrip_users.identity import Identities
 from powerstrip_users.interceptors import BearerInterceptor
 from powerstrip_users.keys import KeyRing, load_keys
 from powerstrip_users.links import Links
+from powerstrip_users.mailer import MailHealth, running_mails
 from powerstrip_users.pages import Cursors
 from powerstrip_users.passwords import PasswordHasher, PasswordPolicy
 from powerstrip_users.permissions import Permissions
@@ -35,7 +37,7 @@ _TOPICS = ("user.*", "users.*", "session.*")
 
 @asynccontextmanager
 async def running_users(
-    settings: UsersSettings, services: Services, bearer: BearerInterceptor
+    settings: UsersSettings, services: Services, bearer: BearerInterceptor, mail_health: MailHealth
 ) -> AsyncGenerator[tuple[object, ...]]:
     """The services of users, from the start of its lifespan to its end."""
     hooks = services[HookCalls]
@@ -60,7 +62,13 @@ async def running_users(
             hasher=hasher,
             statistics=_statistics(hooks),
         )
-        yield permissions, access, *use_cases
+        database, clock = services[Database], services[Clock]
+        links = Links(ring, settings.tokens, settings.links, clock)
+        mails = await stack.enter_async_context(running_mails(database, links, settings.mail, clock, mail_health))
+        avatars = await stack.enter_async_context(
+            running_avatars(database, services[EventBus], settings.avatars, clock)
+        )
+        yield permissions, access, *use_cases, *mails, avatars
 
 
 def _statistics(hooks: HookCalls) -> Sequence[UserStatistic]:

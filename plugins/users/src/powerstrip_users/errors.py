@@ -7,6 +7,7 @@ Problem
 │   ├── AdminNotDeletable
 │   ├── LastAdmin
 │   ├── CurrentPasswordWrong
+│   ├── AvatarNotValid
 │   ├── CursorNotValid
 │   └── LinkNotValid
 ├── Unauthorized 401
@@ -15,8 +16,11 @@ Problem
 │   └── InvalidRefreshToken
 ├── Forbidden 403
 │   └── RecentSignInRequired
+├── UploadTooSlow 408
 ├── Conflict 409
 │   └── BulkNotApplied
+├── PayloadTooLarge 413
+│   └── AvatarTooLarge
 ├── ValidationError 422
 │   ├── EmailNotAllowed
 │   ├── PasswordNotAllowed
@@ -25,6 +29,7 @@ Problem
 │   └── TooManySignIns
 └── ServiceUnavailable 503
     ├── SignInBusy
+    ├── UploadBusy
     └── SessionsUnknown
 """
 
@@ -32,6 +37,8 @@ from powerstrip import (
     BadRequest,
     Conflict,
     Forbidden,
+    PayloadTooLarge,
+    Problem,
     RateLimitExceeded,
     ServiceUnavailable,
     Unauthorized,
@@ -63,6 +70,10 @@ class CurrentPasswordWrong(BadRequest):
     """No 401: the access token is fine, a new one would not help."""
 
     message = "The current password is wrong, or was given wrong too often."
+
+
+class AvatarNotValid(BadRequest):
+    message = "This is not a picture that can be used: send a JPEG, PNG or WebP file."
 
 
 class CursorNotValid(BadRequest):
@@ -105,10 +116,22 @@ class RecentSignInRequired(Forbidden):
     message = "The sign-in is too long ago for this change: sign in again."
 
 
+class UploadTooSlow(Problem):
+    status = 408
+    message = "The file took too long to arrive."
+
+
 class BulkNotApplied(Conflict):
     """`mode=atomic`: `details` say which accounts could not be changed, so that none was."""
 
     message = "Nothing was changed, because some of the accounts can't be."
+
+
+class AvatarTooLarge(PayloadTooLarge):
+    message = "The file of the picture is too large."
+
+    def __init__(self, most: int) -> None:
+        super().__init__(extra={"max_bytes": most})
 
 
 class EmailNotAllowed(ValidationError):
@@ -144,6 +167,15 @@ class SignInBusy(ServiceUnavailable):
     message = "Too many sign-ins at the moment: try again shortly."
 
     def __init__(self, retry_after: int) -> None:
+        super().__init__(headers={"Retry-After": str(retry_after)})
+
+
+class UploadBusy(ServiceUnavailable):
+    """As many files arrive as the process has memory for."""
+
+    message = "Too many files arrive at the moment: try again shortly."
+
+    def __init__(self, retry_after: int = 5) -> None:
         super().__init__(headers={"Retry-After": str(retry_after)})
 
 

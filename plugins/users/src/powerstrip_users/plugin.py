@@ -6,15 +6,29 @@ from typing import Any
 
 import typer
 
-from powerstrip import BackgroundTask, CommandRunner, Finding, Interceptor, Plugin, Routes, Services, hookimpl
+from powerstrip import (
+    BackgroundTask,
+    CommandRunner,
+    Finding,
+    HealthCheck,
+    Interceptor,
+    Plugin,
+    Routes,
+    Services,
+    hookimpl,
+)
 from powerstrip_database import Tables
 from powerstrip_users import admin_routes, auth_routes, routes
 from powerstrip_users.access import AccessChanges
 from powerstrip_users.assembly import running_users
+from powerstrip_users.avatar_routes import avatar_router
+from powerstrip_users.avatars import Avatars
 from powerstrip_users.commands import users_commands
 from powerstrip_users.domain import PERMISSIONS, Permission
 from powerstrip_users.hooks import UserHooks
 from powerstrip_users.interceptors import BearerInterceptor
+from powerstrip_users.mail_commands import mail_commands
+from powerstrip_users.mailer import Mailer, MailHealth
 from powerstrip_users.models import Table
 from powerstrip_users.openapi import describe_sign_in
 from powerstrip_users.settings import UsersSettings
@@ -30,6 +44,7 @@ class Users(Plugin[UsersSettings]):
     def __init__(self, name: str, settings: UsersSettings) -> None:
         super().__init__(name, settings)
         self._bearer = BearerInterceptor()
+        self._mail_health = MailHealth(settings.mail)
 
     @hookimpl
     def register_hookspecs(self) -> Sequence[type]:
@@ -45,7 +60,8 @@ class Users(Plugin[UsersSettings]):
 
     @hookimpl
     def register_routes(self) -> Sequence[Routes]:
-        v1 = (routes.router, admin_routes.router, auth_routes.router)
+        avatars = avatar_router(self.settings.avatars)
+        v1 = (routes.router, admin_routes.router, auth_routes.router, avatars)
         return [*map(Routes, v1), Routes(admin_routes.router_v2, version="v2")]
 
     @hookimpl
@@ -53,10 +69,16 @@ class Users(Plugin[UsersSettings]):
         return [self._bearer]
 
     @hookimpl
+    def register_health_checks(self) -> Sequence[HealthCheck]:
+        return [HealthCheck("mail", self._mail_health.check, critical=False)]
+
+    @hookimpl
     def register_tasks(self) -> Sequence[BackgroundTask]:
         return [
             BackgroundTask("access changes", lambda services: services[AccessChanges].follow()),
             BackgroundTask("upkeep", lambda services: services[Upkeep].follow()),
+            BackgroundTask("mail", lambda services: services[Mailer].follow()),
+            BackgroundTask("avatar sweep", lambda services: services[Avatars].follow()),
         ]
 
     @hookimpl
@@ -69,10 +91,10 @@ class Users(Plugin[UsersSettings]):
 
     @hookimpl
     def register_commands(self, runner: CommandRunner) -> Sequence[typer.Typer]:
-        return [users_commands(runner)]
+        return [users_commands(runner), mail_commands(runner)]
 
     @hookimpl
     @asynccontextmanager
     async def lifespan(self, services: Services) -> AsyncGenerator[tuple[object, ...]]:
-        async with running_users(self.settings, services, self._bearer) as provided:
+        async with running_users(self.settings, services, self._bearer, self._mail_health) as provided:
             yield provided

@@ -7,7 +7,7 @@ from sqlalchemy import delete
 
 from powerstrip import Clock
 from powerstrip_database import Database
-from powerstrip_users.models import AccessChange, Attempts, IdempotentAnswer, Session
+from powerstrip_users.models import AccessChange, Attempts, IdempotentAnswer, Mail, MailStatus, Session
 from powerstrip_users.settings import UsersSettings
 
 INTERVAL = 600.0
@@ -41,6 +41,9 @@ class Upkeep:
             delete(Session).where((Session.expires_at < now) | (Session.last_used_at < idle)),
             delete(IdempotentAnswer).where(
                 IdempotentAnswer.created_at < now - timedelta(seconds=settings.idempotency_lifetime)
+            ),
+            delete(Mail).where(
+                Mail.status != MailStatus.QUEUED, Mail.due_at < now - timedelta(seconds=settings.mail.keep)
             ),
         ):
             async with self._database.transaction() as session:
