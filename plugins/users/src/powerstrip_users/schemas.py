@@ -30,7 +30,7 @@ ItemT = TypeVar("ItemT")
 
 def _address(text: str) -> str:
     try:
-        return validate_email(text, check_deliverability=False).normalized
+        return validate_email(text, check_deliverability=False, strict=True).normalized
     except EmailNotValidError as error:
         # The reason names parts of the address: it was the sender's own.
         raise PydanticCustomError(

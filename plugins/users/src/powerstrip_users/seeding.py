@@ -3,9 +3,9 @@
 import random
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Table, func, insert, select
 
 from powerstrip import Clock
 from powerstrip_database import Database, new_id
@@ -39,7 +39,7 @@ class Seeding:
             end = min(start + _BATCH, first + count)
             rows = list(_rows(range(start, end), password_hash, now))
             async with self._database.transaction() as session:
-                await session.execute(insert(User.__table__), rows)
+                await session.execute(insert(cast("Table", User.__table__)), rows)
             on_progress(end - first)
 
 

@@ -1,0 +1,194 @@
+"""Running applications with accounts, on SQLite and PostgreSQL, and people who use them."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import text
+
+from powerstrip import Clock, EventBus, create_app
+from powerstrip.testing import ConfigBuilder, FakeClock
+from powerstrip_database import Database
+from powerstrip_users.access import AccessChanges
+from powerstrip_users.domain import Actor, Client
+from powerstrip_users.links import Links
+from powerstrip_users.service import Accounts, NewAccount
+from powerstrip_users.storage import find_by_name
+
+PASSWORD = "correct horse battery"
+# As cheap as Argon2 can be: what is tested here is not how slow it is.
+CHEAP = {"memory_kib": 8, "iterations": 1, "threads": 2, "queue": 200}
+KEY = "a key for tests that nobody else has"
+
+Headers = dict[str, str]
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+class Api:
+    """One running application: requests to it, its database and its services."""
+
+    password = PASSWORD
+
+    def __init__(self, app: Any, client: httpx2.AsyncClient) -> None:
+        self.app = app
+        self.http = client
+        self._listening = ExitStack()
+
+    @property
+    def services(self) -> Any:
+        return self.app.state.powerstrip.index.services
+
+    async def get(self, path: str, **options: Any) -> httpx2.Response:
+        return await self.http.get(f"/api/v1{path}", **options)
+
+    async def post(self, path: str, json: Any = None, **options: Any) -> httpx2.Response:
+        return await self.http.post(f"/api/v1{path}", json=json, **options)
+
+    async def put(self, path: str, json: Any, **options: Any) -> httpx2.Response:
+        return await self.http.put(f"/api/v1{path}", json=json, **options)
+
+    async def patch(self, path: str, json: Any, **options: Any) -> httpx2.Response:
+        return await self.http.patch(f"/api/v1{path}", json=json, **options)
+
+    async def delete(self, path: str, **options: Any) -> httpx2.Response:
+        return await self.http.delete(f"/api/v1{path}", **options)
+
+    async def sign_up(self, username: str = "ada", **fields: Any) -> httpx2.Response:
+        form = {"email": f"{username.lower()}@example.com", "username": username, "password": PASSWORD, **fields}
+        return await self.post("/users/", {"confirm_password": form["password"], "terms_accepted": True, **form})
+
+    async def token(self, name: str, password: str = PASSWORD, **options: Any) -> httpx2.Response:
+        form = {"username": name, "password": password}
+        return await self.http.post("/api/v1/auth/token", data=form, **options)
+
+    async def sign_in(self, name: str = "ada", password: str = PASSWORD) -> Headers:
+        """The headers of somebody who is signed in."""
+        answer = await self.token(name, password)
+        assert answer.status_code == 200, answer.text
+        return bearer(answer.json()["access_token"])
+
+    async def user(self, username: str = "ada", **fields: Any) -> Headers:
+        """The headers of a new user."""
+        answer = await self.sign_up(username, **fields)
+        assert answer.status_code == 201, answer.text
+        return await self.sign_in(username)
+
+    async def admin(self, username: str = "root") -> Headers:
+        """The headers of a new admin."""
+        account = NewAccount(f"{username}@example.com", username, PASSWORD)
+        await self.services[Accounts].create_admin(account, Actor("tests", Client()))
+        return await self.sign_in(username)
+
+    async def id_of(self, name: str) -> str:
+        async with self.services[Database].reading() as session:
+            user = await find_by_name(session, name)
+        assert user is not None
+        return str(user.id)
+
+    async def link(self, purpose: Any, name: str) -> str:
+        """The token that a mail with such a link would hold."""
+        async with self.services[Database].reading() as session:
+            user = await find_by_name(session, name)
+        assert user is not None
+        return self.services[Links].token(purpose, user)
+
+    @staticmethod
+    def bearer(token: str) -> Headers:
+        return bearer(token)
+
+    async def rows(self, sql: str, **values: Any) -> list[tuple[Any, ...]]:
+        async with self.services[Database].reading() as session:
+            return [tuple(row) for row in await session.execute(text(sql), values)]
+
+    async def execute(self, sql: str, **values: Any) -> None:
+        async with self.services[Database].transaction() as session:
+            await session.execute(text(sql), values)
+
+    async def read_access_changes(self) -> None:
+        """What the background task does every other second."""
+        await self.services[AccessChanges].read()
+
+    def listen(self, topic: str) -> list[Any]:
+        """The events of a topic, from now on."""
+        heard: list[Any] = []
+
+        async def note(event: Any) -> None:
+            heard.append(event)
+
+        self._listening.enter_context(self.services[EventBus].subscribe(topic, note))
+        return heard
+
+
+def bearer(token: str) -> Headers:
+    return {"Authorization": f"Bearer {token}"}
+
+
+Start = Callable[..., AbstractAsyncContextManager[Api]]
+
+
+@pytest.fixture
+def start(powerstrip_config, database_url) -> Start:
+    """Starts applications that share one database: `async with start(verification_required=True) as api: ...`."""
+    return starter(powerstrip_config, database_url)
+
+
+@pytest.fixture
+def start_on_sqlite(powerstrip_config, sqlite_url) -> Start:
+    """The same, for what the database has no part in."""
+    return starter(powerstrip_config, sqlite_url)
+
+
+def starter(config: ConfigBuilder, database_url: str) -> Start:
+    @asynccontextmanager
+    async def running(
+        *,
+        clock: Clock | None = None,
+        plugins: dict[str, Any] | None = None,
+        discovery: Any = None,
+        client: tuple[str, int] = ("192.0.2.1", 1234),
+        app: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> AsyncGenerator[Api]:
+        users = {"secret_key": KEY, "passwords": CHEAP, **settings}
+        sections = {
+            "tracing": {"access_log": False},
+            "database": {"url": database_url},
+            "users": users,
+            **(plugins or {}),
+        }
+        path = config(sections, app={"docs": True, **(app or {})})
+        application = create_app(path, environ={}, clock=clock, discovery=discovery)
+        transport = httpx2.ASGITransport(app=application, raise_app_exceptions=False, client=client)
+        async with (
+            application.router.lifespan_context(application),
+            httpx2.AsyncClient(transport=transport, base_url="http://api.example") as http,
+        ):
+            yield Api(application, http)
+
+    return running
+
+
+@pytest.fixture
+async def api(start) -> AsyncGenerator[Api]:
+    """An application with default settings, save for the cost of hashing."""
+    async with start() as running:
+        yield running
+
+
+@pytest.fixture
+async def api_on_sqlite(start_on_sqlite) -> AsyncGenerator[Api]:
+    """The same, for what the database has no part in."""
+    async with start_on_sqlite() as running:
+        yield running
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(datetime(2026, 6, 1, 12, tzinfo=UTC))
