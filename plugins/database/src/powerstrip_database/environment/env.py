@@ -5,7 +5,7 @@ from typing import Any, Literal
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
-from powerstrip_database import UTCDateTime
+from powerstrip_database.tables import UTCDateTime
 
 _OPTIONS = ("connection", "include_name", "render_as_batch", "target_metadata", "version_table")
 
