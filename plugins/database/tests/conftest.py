@@ -1,5 +1,7 @@
 """Applications with the routes and tables of `database_sample`, and databases without an application."""
 
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from functools import partial
@@ -37,6 +39,17 @@ def notes() -> Any:
 
 
 @pytest.fixture
+def run_powerstrip(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Types `powerstrip ...` in an empty folder; gives returncode, stdout and stderr."""
+
+    def do(*line: Any) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "powerstrip", *map(str, line)]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+
+    return do
+
+
+@pytest.fixture
 def compose_on(powerstrip_client: ClientFactory, notes: Any) -> Callable[..., Any]:
     """Makes an application of `database` at this URL, with these settings beside it, and `notes`."""
 
@@ -66,29 +79,44 @@ def start(compose: Callable[..., Any]) -> Iterator[Start]:
         yield do
 
 
-@pytest.fixture
-def running_on(compose_on: Callable[..., Any]) -> Running:
-    """An application in the event loop of the test, without a client: `async with running_on(url) as services: ...`"""
+class Witness:
+    """Tells a test which services its application has: a plugin that starts last."""
 
-    @asynccontextmanager
-    async def do(url: str, settings: Mapping[str, Any] | None = None, **options: Any) -> AsyncIterator[Services]:
-        found: list[Services] = []
+    def __init__(self) -> None:
+        self.services: Any = None
+        witness = self
 
-        class Witness(Plugin[PluginSettings]):
-            """Tells the test which services there are."""
+        class Witnessing(Plugin[PluginSettings]):
+            """Sees the services."""
 
             requires = ("notes",)
 
             @hookimpl
             @asynccontextmanager
             async def lifespan(self, services: Services) -> AsyncIterator[None]:
-                found.append(services)
+                witness.services = services
                 yield
 
-        extra = {"witness": Witness, **options.pop("extra", {})}
-        app = compose_on(url, settings, extra=extra, plugins={"witness": True}, **options)
+        self.extra = {"witness": Witnessing}
+        self.plugins = {"witness": True}
+
+
+@pytest.fixture
+def witness() -> Witness:
+    return Witness()
+
+
+@pytest.fixture
+def running_on(compose_on: Callable[..., Any], witness: Witness) -> Running:
+    """An application in the event loop of the test, without a client: `async with running_on(url) as services: ...`"""
+
+    @asynccontextmanager
+    async def do(url: str, settings: Mapping[str, Any] | None = None, **options: Any) -> AsyncIterator[Services]:
+        extra = {**witness.extra, **options.pop("extra", {})}
+        plugins = {**witness.plugins, **options.pop("plugins", {})}
+        app = compose_on(url, settings, extra=extra, plugins=plugins, **options)
         async with app.router.lifespan_context(app):
-            yield found[0]
+            yield witness.services
 
     return do
 

@@ -38,7 +38,7 @@ def _sqlite(url: URL) -> URL:
     if url.host:
         raise ValueError(f"has two slashes where it needs three: {_SQLITE}:///FILE, or four before an absolute path")
     if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
-        raise ValueError(f"must name a file, as connections share no database in memory: {_SQLITE}:///FILE")
+        raise ValueError("must name a file after its three slashes: connections share no database in memory")
     if url.query:
         raise ValueError("has options after the '?', and SQLite's stand in the settings beside it")
     return url

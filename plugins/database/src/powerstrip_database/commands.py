@@ -2,7 +2,6 @@
 
 import json
 import os
-import sysconfig
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,9 @@ from powerstrip_database.errors import MigrationError
 from powerstrip_database.migrations import Migrations, Revision
 
 ResultT = TypeVar("ResultT")
+
+# The folders that pip installs into.
+_INSTALLED = frozenset(("site-packages", "dist-packages"))
 
 PluginName = Annotated[str | None, typer.Argument(metavar="PLUGIN", help="Only the tables of this plugin.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
@@ -85,8 +87,7 @@ async def _write(migrations: Migrations, plugin: str, message: str) -> Path:
 
 def _refuse_installed(folder: Path) -> None:
     """Revisions are written into a plugin's sources, never into an installed copy that the next install replaces."""
-    installed = any(folder.is_relative_to(sysconfig.get_path(kind)) for kind in ("purelib", "platlib"))
-    if installed or not os.access(folder, os.W_OK):
+    if _INSTALLED & set(folder.parts) or not os.access(folder, os.W_OK):
         raise MigrationError(
             f"revisions would be written to {folder}, which is not yours to change: "
             "install the plugin from its sources with `pip install --editable`"

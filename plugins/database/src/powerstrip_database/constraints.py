@@ -87,7 +87,7 @@ def _foreign_keys(table: Table, deletes: bool) -> Iterator[str | None]:
     """Those that a statement can violate: the table's own, or, when rows go away, those that lead to it."""
     for holder in table.metadata.tables.values() if deletes else (table,):
         for constraint in holder.foreign_key_constraints:
-            if not deletes or constraint.referred_table is table:
+            if not deletes or constraint.referred_table.name == table.name:
                 yield _text(constraint.name)
 
 

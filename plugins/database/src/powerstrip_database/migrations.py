@@ -5,6 +5,7 @@ two databases at the same moment.
 """
 
 import logging
+from argparse import Namespace
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -16,11 +17,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from powerstrip_database.errors import MigrationError
+from powerstrip_database.errors import DatabaseUnavailable, MigrationError
 from powerstrip_database.histories import History
 
 logger = logging.getLogger(__name__)
@@ -150,8 +152,13 @@ def _describe(change: Any) -> str:
 def _run(connection: Connection, history: History, action: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     config = _config(history)
     config.attributes.update(_options(connection, history), connection=connection)
-    with _explained(history):
+    try:
         return action(config, *arguments, **options)
+    except DatabaseUnavailable:
+        raise
+    except Exception as error:  # revisions are a plugin's own code and may raise anything
+        reason = str(error).partition("\n")[0]
+        raise MigrationError(f"the revisions of '{history.plugin}' fail: {type(error).__name__}: {reason}") from error
 
 
 def _options(connection: Connection, history: History) -> dict[str, Any]:
@@ -171,7 +178,7 @@ def _scripts(history: History) -> ScriptDirectory:
 
 
 def _config(history: History) -> Config:
-    config = Config()
+    config = Config(cmd_opts=Namespace(quiet=True))  # what is printed is the command's business
     options = {
         "script_location": str(_ENVIRONMENT),
         "version_locations": str(history.folder),
@@ -187,11 +194,11 @@ def _config(history: History) -> Config:
 def _explained(history: History) -> Iterator[None]:
     try:
         yield
-    except CommandError as error:
+    except (CommandError, RevisionError) as error:
         reason = str(error).partition("\n")[0]
         raise MigrationError(
-            f"the tables of '{history.plugin}' can't be migrated: {reason}. If the database was migrated by a newer "
-            f"version of the plugin, install that one again"
+            f"the tables of '{history.plugin}' don't fit the revisions in {history.folder}: {reason}. "
+            "If a newer version of the plugin has migrated them, install that one again"
         ) from error
 
 

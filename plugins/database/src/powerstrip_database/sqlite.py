@@ -1,11 +1,15 @@
 """SQLite: one connection that writes, several that read, and what its errors mean."""
 
+import asyncio
 import os
 import sqlite3
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import aiosqlite
 from sqlalchemy import URL, Connection, NullPool, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -65,8 +69,28 @@ def make_room(url: URL) -> None:
 
 def _engine(url: URL, busy_timeout: float, **pool: Any) -> AsyncEngine:
     # sqlite3 shall not begin transactions by itself: SQLAlchemy does, in `_prepare`.
-    options = {"isolation_level": None, "timeout": busy_timeout}
+    options = {"isolation_level": None, "timeout": busy_timeout, "async_creator_fn": _open}
     return create_async_engine(url, connect_args=options, hide_parameters=True, **pool)
+
+
+class _Connection(aiosqlite.Connection):
+    """One whose thread never keeps the process from ending, as SQLAlchemy makes them too."""
+
+    def __init__(self, connector: Callable[[], sqlite3.Connection]) -> None:
+        super().__init__(connector, iter_chunk_size=64)
+        self._thread.daemon = True
+
+
+async def _open(path: str, **options: Any) -> aiosqlite.Connection:
+    """Open a file. aiosqlite by itself loses hold of it when it is cancelled meanwhile."""
+    connection = _Connection(partial(sqlite3.connect, path, **options))
+    opening = asyncio.ensure_future(connection)
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        await opening
+        await connection.close()
+        raise
 
 
 def _prepare(engine: AsyncEngine, begin: str, *pragmas: str) -> None:

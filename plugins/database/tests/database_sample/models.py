@@ -1,4 +1,5 @@
 from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, func
@@ -9,7 +10,7 @@ from powerstrip_database import UTCDateTime, metadata_for, new_id
 
 class Table(DeclarativeBase):
     metadata = metadata_for("notes")
-    type_annotation_map = {datetime: UTCDateTime}
+    type_annotation_map: ClassVar = {datetime: UTCDateTime}
 
 
 class Note(Table):
@@ -28,9 +29,10 @@ class Tag(Table):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     note_id: Mapped[UUID] = mapped_column(ForeignKey("notes.id"))
+    place: Mapped[int]
     name: Mapped[str] = mapped_column(String(50))
 
-    __table_args__ = (UniqueConstraint("note_id", "name"),)
+    __table_args__ = (UniqueConstraint("note_id", "place"),)
 
 
 Index("ix_notes_tags_lower_name", func.lower(Tag.name), unique=True)

@@ -1,12 +1,13 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from database_sample.models import Note, Table
+import typer
 from fastapi import APIRouter, Depends
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
-from powerstrip import Conflict, Plugin, PluginSettings, Routes, hookimpl, public
-from powerstrip_database import ReadSession, Tables, WriteSession
+from database_sample.models import Note, Table
+from powerstrip import CommandRunner, Conflict, Plugin, PluginSettings, Routes, Services, hookimpl, public
+from powerstrip_database import Database, ReadSession, Tables, WriteSession
 
 router = APIRouter(prefix="/notes", dependencies=[Depends(public)])
 
@@ -43,6 +44,16 @@ async def count(session: ReadSession) -> int:
     return await session.scalar(select(func.count()).select_from(Note)) or 0
 
 
+@router.post("/slow")
+async def look_for_a_while(session: ReadSession, title: str = "") -> None:
+    slow = {
+        "postgresql": "SELECT pg_sleep(0.25) AS notes WHERE CAST(:title AS text) IS NOT NULL",
+        "sqlite": "WITH RECURSIVE notes(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM notes LIMIT 4000000) "
+        "SELECT max(i) FROM notes WHERE :title IS NOT NULL",
+    }
+    await session.execute(text(slow[session.get_bind().dialect.name]), {"title": title})
+
+
 @router.get("/titles")
 async def titles(session: ReadSession) -> list[str]:
     return list(await session.scalars(select(Note.title)))
@@ -66,3 +77,21 @@ class Notes(Plugin[PluginSettings]):
     @hookimpl
     def register_tables(self) -> Sequence[Tables]:
         return [Tables(Table.metadata, "database_sample.migrations")]
+
+    @hookimpl
+    def register_commands(self, runner: CommandRunner) -> Sequence[typer.Typer]:
+        group = typer.Typer(name="notes")
+
+        async def counted(services: Services) -> int:
+            async with services[Database].reading() as session:
+                return await count(session)
+
+        @group.callback()
+        def notes() -> None:
+            """Look at the notes."""
+
+        @group.command(name="count")
+        def print_count() -> None:
+            typer.echo(runner.run(counted))
+
+        return [group]

@@ -14,10 +14,11 @@ def upgrade() -> None:
         "notes_tags",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("note_id", sa.Uuid(), nullable=False),
+        sa.Column("place", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=50), nullable=False),
         sa.ForeignKeyConstraint(["note_id"], ["notes.id"], name=op.f("fk_notes_tags_note_id_notes")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notes_tags")),
-        sa.UniqueConstraint("note_id", "name", name=op.f("uq_notes_tags_note_id_name")),
+        sa.UniqueConstraint("note_id", "place", name=op.f("uq_notes_tags_note_id_place")),
     )
     op.create_index("ix_notes_tags_lower_name", "notes_tags", [sa.text("lower(name)")], unique=True)
     with op.batch_alter_table("notes") as notes:
