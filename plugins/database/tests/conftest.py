@@ -1,5 +1,6 @@
 """Applications with the routes and tables of `database_sample`, and databases without an application."""
 
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -29,7 +30,7 @@ def anyio_backend():
 def sample_path(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests, and the processes they start, can import `database_sample`."""
     monkeypatch.syspath_prepend(Path(__file__).parent)
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
 
 
 @pytest.fixture

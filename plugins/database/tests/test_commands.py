@@ -1,6 +1,7 @@
 """`powerstrip db`, as operators and plugin authors type it."""
 
 import json
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -20,7 +21,7 @@ def install(notes, tmp_path, monkeypatch):
         info.mkdir()
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: notes\nVersion: 1.0\nSummary: Notes\n")
         (info / "entry_points.txt").write_text("[powerstrip.plugins]\nnotes = database_sample:Notes\n")
-        monkeypatch.setenv("PYTHONPATH", str(site))
+        monkeypatch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
         return site / "database_sample" / "migrations"
 
     return do
@@ -47,7 +48,6 @@ def test_from_an_empty_database_to_a_new_revision(install, db):
     upgraded = db("upgrade")
     assert upgraded.returncode == 0, upgraded.stderr
     assert upgraded.stdout.splitlines()[-1] == "2 revisions applied, all up to date"
-    assert db("upgrade", "notes").stdout == "all up to date\n"
 
     models = revisions.parent / "models.py"
     models.write_text(
@@ -64,8 +64,7 @@ def test_from_an_empty_database_to_a_new_revision(install, db):
     assert "sa.Column('read_at', UTCDateTime(), nullable=True)" in script.read_text()
     assert "from powerstrip_database import UTCDateTime" in script.read_text()
 
-    assert db("upgrade").returncode == 0
-    assert db("check").stdout == "all up to date\n"
+    assert db("upgrade", "notes").returncode == 0
     history = json.loads(db("history", "notes", "--json").stdout)
     assert [(entry["id"], entry["applied"]) for entry in history] == [("0001", True), ("0002", True), ("0003", True)]
 
@@ -99,6 +98,14 @@ def test_a_revision_is_not_written_into_an_installed_package(install, sqlite_db)
     assert sorted(path for path in revisions.iterdir() if path.name != "__pycache__") == before
 
 
+def test_what_is_up_to_date_is_left_as_it_is(install, sqlite_db):
+    install()
+    sqlite_db("upgrade")
+
+    assert sqlite_db("upgrade").stdout == "all up to date\n"
+    assert sqlite_db("check").stdout == "all up to date\n"
+
+
 def test_a_plugin_without_tables_is_told_from_those_that_have_some(install, sqlite_db):
     install()
 
@@ -110,7 +117,6 @@ def test_a_plugin_without_tables_is_told_from_those_that_have_some(install, sqli
 
 def test_looking_changes_nothing_in_the_database(install, sqlite_db, sqlite_url):
     install()
-    sqlite_db("check")
     sqlite_db("history")
 
     with sqlite3.connect(sqlite_url.partition("///")[2]) as connection:

@@ -152,6 +152,17 @@ async def test_processes_that_write_to_one_file_wait_for_one_another(sqlite_url,
             session.add(notes.Note(title="one"))
 
 
+async def test_who_reads_in_order_to_write_keeps_other_processes_from_writing_in_between(sqlite_url, running_on):
+    async with running_on(sqlite_url) as services, stranger(sqlite_url) as other:
+        other.execute("PRAGMA busy_timeout = 0")
+        async with services[Database].transaction() as session:
+            await session.execute(COUNT)
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("BEGIN IMMEDIATE")
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("ROLLBACK")
+
+
 async def test_a_process_that_never_stops_writing_costs_503_and_no_more(sqlite_url, running_on, notes):
     async with running_on(sqlite_url, {"busy_timeout": 0.1}) as services, stranger(sqlite_url) as holder:
         database = services[Database]

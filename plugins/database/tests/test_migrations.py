@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from starlette.testclient import TestClient
 
 from powerstrip import Plugin, PluginSettings, StartError, hookimpl
-from powerstrip_database import Tables
+from powerstrip_database import Database, Tables
 
 
 async def ask(url, question):
@@ -90,20 +90,18 @@ async def test_a_second_start_changes_nothing(compose, database_url):
     assert await ask(database_url, "SELECT version_num FROM alembic_version_notes") == [("0002",)]
 
 
-async def test_rows_survive_a_migration_and_so_does_what_refers_to_them(compose, database_url, newer):
+@pytest.fixture
+async def tagged_note(running, notes):
+    """The database holds a note with a tag."""
+    async with running() as services, services[Database].transaction() as session:
+        note = notes.Note(title="one")
+        session.add(note)
+        await session.flush()
+        session.add(notes.Tag(note_id=note.id, place=1, name="blue"))
+
+
+async def test_rows_survive_a_migration_and_so_does_what_refers_to_them(compose, database_url, newer, tagged_note):
     plugin, folder = newer
-    app = compose()
-    async with app.router.lifespan_context(app):
-        pass
-    note = "00000000-0000-0000-0000-000000000001"
-    key = note if "postgresql" in database_url else note.replace("-", "")
-    engine = create_async_engine(database_url)
-    async with engine.begin() as connection:
-        await connection.execute(text(f"INSERT INTO notes (id, title) VALUES ('{key}', 'one')"))
-        await connection.execute(
-            text(f"INSERT INTO notes_tags (id, note_id, place, name) VALUES (1, '{key}', 1, 'blue')")
-        )
-    await engine.dispose()
     # On SQLite, this copies the table and drops the old one, which the tag refers to.
     (folder / "0003_longer.py").write_text(
         revision(
@@ -116,6 +114,15 @@ async def test_rows_survive_a_migration_and_so_does_what_refers_to_them(compose,
     await start_and_stop(compose(extra={"notes": plugin}))
 
     assert await ask(database_url, "SELECT version_num FROM alembic_version_notes") == [("0003",)]
+    assert await ask(database_url, "SELECT name FROM notes_tags JOIN notes ON notes.id = note_id") == [("blue",)]
+
+
+async def test_a_migration_that_leaves_dangling_references_is_refused(compose, database_url, newer, tagged_note):
+    plugin, folder = newer
+    (folder / "0003_forgets.py").write_text(revision(3, 'op.execute("DELETE FROM notes")'))
+
+    with pytest.raises(StartError, match="notes_tags"):
+        await start_and_stop(compose(extra={"notes": plugin}))
     assert await ask(database_url, "SELECT name FROM notes_tags JOIN notes ON notes.id = note_id") == [("blue",)]
 
 

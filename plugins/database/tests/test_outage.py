@@ -192,6 +192,15 @@ async def test_a_server_that_accepts_and_never_answers_is_given_up(compose_on):
                 pass
 
 
+async def test_a_file_that_is_no_database_is_named(compose_on, tmp_path):
+    (tmp_path / "notes.txt").write_text("Dear diary, ...\n" * 100)
+    app = compose_on(f"sqlite:///{tmp_path}/notes.txt")
+
+    with pytest.raises(StartError, match=r"can't open .*/notes\.txt: DatabaseError: file is not a database"):
+        async with app.router.lifespan_context(app):
+            pass
+
+
 async def test_a_plugin_that_may_be_skipped_is_and_its_routes_answer_503(compose_on, postgresql_url, outage):
     outage.begin()
     plugins = {"notes": {"on_failure": "skip"}}

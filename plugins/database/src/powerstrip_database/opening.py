@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
 
-from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from powerstrip import HookCalls
 from powerstrip_database.engines import Engines
@@ -53,9 +53,8 @@ async def _reach(engines: Engines, settings: DatabaseSettings) -> None:
     try:
         if engines.dialect == "sqlite":
             make_room(settings.address)
-        async with engines.write.connect() as connection:
-            await connection.execute(text("SELECT 1"))
-    except (DatabaseUnavailable, OSError) as error:
+        await Database(engines).probe()
+    except (DatabaseUnavailable, SQLAlchemyError, OSError) as error:
         why = error.__cause__ or error
         reason = str(why).partition("\n")[0]
         raise UnreachableError(

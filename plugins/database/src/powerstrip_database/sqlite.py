@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -20,7 +20,10 @@ from powerstrip_database.settings import DatabaseSettings
 from powerstrip_database.statements import StatementWatch
 
 _MIGRATION_BUSY_TIMEOUT = 60.0  # seconds: another process may be migrating
+_NO_LIMIT = float("inf")
 _INSTRUCTIONS_BETWEEN_LOOKS = 10_000  # of SQLite's virtual machine: a fraction of a millisecond
+# Readers don't wait for a writer (WAL), and what is committed survives a power failure (FULL).
+_DURABLE = ("journal_mode = WAL", "synchronous = FULL")
 # Beginnings of SQLite's names of result codes.
 _CAUSES = (
     ("SQLITE_BUSY", Cause.BUSY),
@@ -36,25 +39,37 @@ def open_sqlite(settings: DatabaseSettings, watch: StatementWatch) -> Engines:
     """Make the engines; nothing is opened yet.
 
     One connection writes, so writers queue for it in order and never collide inside this process. The others may only
-    read: they see the last commit and wait for nobody (WAL).
+    read: they see the last commit and wait for nobody.
     """
-    failures = Failures(_cause_of, settings.retry_after)
-    url, timeout = settings.address, settings.busy_timeout
-    write = _engine(url, timeout, pool_size=1, max_overflow=0, pool_timeout=settings.pool_timeout)
+    limits = {"busy_timeout": settings.busy_timeout, "statement_timeout": settings.statement_timeout}
+    write = _engine(
+        settings.address,
+        pragmas=(*_DURABLE, "foreign_keys = ON"),
+        **limits,
+        pool_size=1,
+        max_overflow=0,
+        pool_timeout=settings.pool_timeout,
+    )
     read = _engine(
-        url,
-        timeout,
+        settings.address,
+        pragmas=("query_only = ON",),
+        **limits,
         pool_size=settings.pool_size,
         max_overflow=settings.max_overflow,
         pool_timeout=settings.pool_timeout,
     )
-    migrate = _engine(url, _MIGRATION_BUSY_TIMEOUT, poolclass=NullPool)
-    _prepare(write, "BEGIN IMMEDIATE", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
-    _prepare(read, "BEGIN", "query_only = ON")
-    # Alembic changes a table by copying it and dropping the old one, which must not delete what refers to it.
-    _prepare(migrate, "BEGIN IMMEDIATE", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = OFF")
-    for engine in (write, read):
-        _limit_statements(engine, settings.statement_timeout)
+    migrate = _engine(
+        settings.address,
+        # Alembic changes a table by copying it and dropping the old one, which must not delete what refers to it.
+        pragmas=(*_DURABLE, "foreign_keys = OFF"),
+        busy_timeout=_MIGRATION_BUSY_TIMEOUT,
+        statement_timeout=_NO_LIMIT,
+        poolclass=NullPool,
+    )
+    event.listen(write.sync_engine, "begin", _begin_to_write)
+    event.listen(read.sync_engine, "begin", _begin_to_read)
+    event.listen(migrate.sync_engine, "begin", _begin_to_write)
+    failures = Failures(_cause_of, settings.retry_after)
     for engine in (write, read, migrate):
         attach(engine, failures, watch)
     return Engines("sqlite", write, read, migrate, failures)
@@ -67,80 +82,74 @@ def make_room(url: URL) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
-def _engine(url: URL, busy_timeout: float, **pool: Any) -> AsyncEngine:
-    # sqlite3 shall not begin transactions by itself: SQLAlchemy does, in `_prepare`.
-    options = {"isolation_level": None, "timeout": busy_timeout, "async_creator_fn": _open}
-    return create_async_engine(url, connect_args=options, hide_parameters=True, **pool)
+def _engine(
+    url: URL, *, pragmas: Sequence[str], busy_timeout: float, statement_timeout: float, **pool: Any
+) -> AsyncEngine:
+    async def connect(path: str, **options: Any) -> aiosqlite.Connection:
+        # sqlite3 shall not begin transactions by itself.
+        opening = partial(sqlite3.connect, path, isolation_level=None, timeout=busy_timeout, **options)
+        return await _opened(_Connection(opening, pragmas, statement_timeout))
+
+    engine = create_async_engine(url, connect_args={"async_creator_fn": connect}, hide_parameters=True, **pool)
+    event.listen(engine.sync_engine, "before_cursor_execute", lambda connection, *_: _driver(connection).start_clock())
+    event.listen(engine.sync_engine, "after_cursor_execute", lambda connection, *_: _driver(connection).stop_clock())
+    return engine
 
 
 class _Connection(aiosqlite.Connection):
-    """One whose thread never keeps the process from ending, as SQLAlchemy makes them too."""
+    """A connection that stops statements which take too long, as `statement_timeout` does on PostgreSQL."""
 
-    def __init__(self, connector: Callable[[], sqlite3.Connection]) -> None:
-        super().__init__(connector, iter_chunk_size=64)
-        self._thread.daemon = True
+    def __init__(self, opening: Callable[[], sqlite3.Connection], pragmas: Sequence[str], limit: float) -> None:
+        self._opening = opening
+        self._pragmas = pragmas
+        self._limit = limit
+        self._deadline = _NO_LIMIT
+        super().__init__(self._open, iter_chunk_size=64)
+        self._thread.daemon = True  # it shall not keep a process from ending; SQLAlchemy does the same
+
+    def _open(self) -> sqlite3.Connection:
+        connection = self._opening()
+        for pragma in self._pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+        # Asked in the thread that the statement runs in.
+        connection.set_progress_handler(lambda: monotonic() > self._deadline, _INSTRUCTIONS_BETWEEN_LOOKS)
+        return connection
+
+    def start_clock(self) -> None:
+        self._deadline = monotonic() + self._limit
+
+    def stop_clock(self) -> None:
+        self._deadline = _NO_LIMIT
 
 
-async def _open(path: str, **options: Any) -> aiosqlite.Connection:
-    """Open a file. aiosqlite by itself loses hold of it when it is cancelled meanwhile."""
-    connection = _Connection(partial(sqlite3.connect, path, **options))
+async def _opened(connection: _Connection) -> _Connection:
+    """Open it. aiosqlite by itself loses hold of a connection when it is cancelled meanwhile."""
     opening = asyncio.ensure_future(connection)
     try:
-        return await asyncio.shield(opening)
+        await asyncio.shield(opening)
     except asyncio.CancelledError:
         await opening
         await connection.close()
         raise
+    return connection
 
 
-def _prepare(engine: AsyncEngine, begin: str, *pragmas: str) -> None:
-    def connected(connection: Any, _record: Any) -> None:
-        cursor = connection.cursor()
-        for pragma in pragmas:
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    def begun(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    event.listen(engine.sync_engine, "connect", connected)
-    event.listen(engine.sync_engine, "begin", begun)
+def _driver(connection: Connection) -> _Connection:
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, _Connection):
+        raise TypeError(f"{driver!r} was not opened here")
+    return driver
 
 
-class _Deadline:
-    """When the running statement has to end. SQLite asks from its own thread."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._at = float("inf")
-
-    def begin(self) -> None:
-        self._at = monotonic() + self._seconds
-
-    def end(self) -> None:
-        self._at = float("inf")
-
-    def is_over(self) -> bool:
-        return monotonic() > self._at
+def _begin_to_write(connection: Connection) -> None:
+    # One that only becomes a writer later would fail at once where another has written meanwhile.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _limit_statements(engine: AsyncEngine, seconds: float) -> None:
-    """What `statement_timeout` is on PostgreSQL."""
-
-    def connected(connection: Any, record: Any) -> None:
-        deadline = record.info["deadline"] = _Deadline(seconds)
-        connection.run_async(lambda driver: driver.set_progress_handler(deadline.is_over, _INSTRUCTIONS_BETWEEN_LOOKS))
-
-    def begin(connection: Connection, *_others: Any) -> None:
-        connection.info["deadline"].begin()
-
-    def end(connection: Connection, *_others: Any) -> None:
-        connection.info["deadline"].end()
-
-    event.listen(engine.sync_engine, "connect", connected)
-    event.listen(engine.sync_engine, "before_cursor_execute", begin)
-    event.listen(engine.sync_engine, "after_cursor_execute", end)
-    event.listen(engine.sync_engine, "rollback", end)
+def _begin_to_read(connection: Connection) -> None:
+    # Straight to the driver: a cursor would go to the connection's thread and back three times.
+    dbapi_connection: Any = connection.connection.dbapi_connection
+    dbapi_connection.run_async(lambda driver: driver.execute("BEGIN"))
 
 
 def _cause_of(error: BaseException) -> Cause | None:
