@@ -48,8 +48,6 @@ class Migrations:
         """`engine` must begin transactions that write, without a time limit for statements."""
         self._engine = engine
         self._histories = histories
-        # Two lines at each start that say nothing about what happens.
-        logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
 
     def select(self, plugin: str | None) -> Sequence[History]:
         """The history of one plugin, or all. Raises MigrationError for a plugin without tables."""

@@ -1,5 +1,6 @@
 """What database brings to the host."""
 
+import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,8 @@ class DatabasePlugin(Plugin[DatabaseSettings]):
     @hookimpl
     @asynccontextmanager
     async def lifespan(self, services: Services) -> AsyncGenerator["tuple[Database, Migrations]"]:
+        # Alembic tells at each start what it is made of, and nothing of what it does.
+        logging.getLogger("alembic.runtime").setLevel(logging.WARNING)
         # Late: `powerstrip check` and its like build, and never start; they need no Alembic.
         from powerstrip_database.opening import opened  # noqa: PLC0415
 
