@@ -47,7 +47,11 @@ def test_from_an_empty_database_to_a_new_revision(install, db):
 
     upgraded = db("upgrade")
     assert upgraded.returncode == 0, upgraded.stderr
-    assert upgraded.stdout.splitlines()[-1] == "2 revisions applied, all up to date"
+    assert upgraded.stdout.splitlines() == [
+        "notes  0001  applied  notes",
+        "notes  0002  applied  tags and stars",
+        "2 revisions applied, all up to date",
+    ]
 
     models = revisions.parent / "models.py"
     models.write_text(

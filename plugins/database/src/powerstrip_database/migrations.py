@@ -8,7 +8,7 @@ import logging
 from argparse import Namespace
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,7 @@ class Migrations:
             for history in histories:
                 await connection.run_sync(_run, history, command.upgrade, "heads")
             await _check_foreign_keys(connection)
+        applied = [replace(revision, applied=True) for revision in applied]
         for revision in applied:
             what = {"plugin": revision.plugin, "revision": revision.id, "about": revision.message}
             logger.info("tables migrated", extra=what)
