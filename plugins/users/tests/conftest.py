@@ -1,12 +1,18 @@
 """Running applications with accounts, on SQLite and PostgreSQL, and people who use them."""
 
-from collections.abc import AsyncGenerator, Callable
+import asyncio
+import functools
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
 from typing import Any
 
 import httpx2
 import pytest
+from aiosmtpd.smtp import SMTP
 from sqlalchemy import text
 
 from powerstrip import Clock, EventBus, create_app
@@ -29,6 +35,12 @@ Headers = dict[str, str]
 @pytest.fixture
 def anyio_backend():
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _folder_of_its_own(tmp_path, monkeypatch):
+    """Mails, pictures and keys go to `data/` where a process was started."""
+    monkeypatch.chdir(tmp_path)
 
 
 class Api:
@@ -115,6 +127,13 @@ class Api:
         """What the background task does every other second."""
         await self.services[AccessChanges].read()
 
+    async def until(self, condition: Callable[[], Awaitable[Any]]) -> Any:
+        """Wait for something that a background task brings about; gives what the condition gave."""
+        async with asyncio.timeout(20):
+            while not (found := await condition()):  # noqa: ASYNC110 - a database tells nobody
+                await asyncio.sleep(0.02)
+        return found
+
     def listen(self, topic: str) -> list[Any]:
         """The events of a topic, from now on."""
         heard: list[Any] = []
@@ -192,3 +211,64 @@ async def api_on_sqlite(start_on_sqlite) -> AsyncGenerator[Api]:
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock(datetime(2026, 6, 1, 12, tzinfo=UTC))
+
+
+class PostOffice:
+    """A real mail server on loopback that keeps what it takes, and misbehaves when it is told to."""
+
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+        self.refusals: list[str] = []  # answers to the next recipients
+        self.mischief: list[Callable[[Any], Awaitable[str | None]]] = []  # instead of taking the next mails
+        self.port = 0
+        self._changed = asyncio.Event()
+
+    async def handle_RCPT(self, _server, _session, envelope, address, _options):  # noqa: N802 - aiosmtpd's name
+        if self.refusals:
+            return self.refusals.pop(0)
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, _session, envelope):  # noqa: N802 - aiosmtpd's name
+        if self.mischief and (answer := await self.mischief.pop(0)(server)) is not None:
+            return answer
+        self.mails.append(message_from_bytes(envelope.content, policy=default))
+        self._changed.set()
+        return "250 OK"
+
+    def settings(self, **changed: Any) -> dict[str, Any]:
+        """The settings of mail that lead here; failures are tried again at once."""
+        smtp = {"host": "127.0.0.1", "port": self.port, "security": "none"}
+        quick = {"first_delay": 0.01, "longest_delay": 0.02, "poll_interval": 0.05}
+        return {"transport": "smtp", "smtp": smtp, "sender": "Site <no-reply@site.example>", **quick, **changed}
+
+    def to(self, username: str) -> list[EmailMessage]:
+        return [mail for mail in self.mails if mail["To"] == f"{username}@example.com"]
+
+    async def has_taken(self, count: int) -> None:
+        async with asyncio.timeout(20):
+            while len(self.mails) < count:
+                self._changed.clear()
+                await self._changed.wait()
+
+
+@asynccontextmanager
+async def open_post_office(**options: Any) -> AsyncGenerator[PostOffice]:
+    office = PostOffice()
+    factory = functools.partial(SMTP, office, hostname="office.example", **options)
+    server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
+    office.port = server.sockets[0].getsockname()[1]
+    async with server:
+        yield office
+
+
+@pytest.fixture
+async def post_office() -> AsyncGenerator[PostOffice]:
+    async with open_post_office() as office:
+        yield office
+
+
+@pytest.fixture
+def open_office() -> Callable[..., AbstractAsyncContextManager[PostOffice]]:
+    """Opens mail servers with options of aiosmtpd's: TLS, sign-in."""
+    return open_post_office

@@ -73,7 +73,10 @@ class Mailer:
             return ()
         try:
             mails = await self._outbox.claim(most)
-        except Exception:
+        except Exception as error:
+            if _is_cancelled():
+                # A driver that is interrupted may raise errors of its own instead: this one must not be waited out.
+                raise asyncio.CancelledError from error
             if not self._is_failing:
                 logger.exception("mails can't be read; trying again until they can")
             self._is_failing = True
@@ -166,6 +169,11 @@ async def running_mails(
     with health.watching(outbox, clock):
         async with mailer.running():
             yield outbox, mailer
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _facts(mail: Mail) -> Mapping[str, Any]:
