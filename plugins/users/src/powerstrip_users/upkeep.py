@@ -1,6 +1,7 @@
 """Removing what has expired, so that no table grows for ever."""
 
 import asyncio
+import random
 from datetime import timedelta
 
 from sqlalchemy import delete
@@ -10,7 +11,8 @@ from powerstrip_database import Database
 from powerstrip_users.models import AccessChange, Attempts, IdempotentAnswer, Mail, MailStatus, Session
 from powerstrip_users.settings import UsersSettings
 
-INTERVAL = 600.0
+_FIRST_AFTER = (15.0, 60.0)
+_INTERVAL = 600.0
 _MARGIN = timedelta(hours=1)
 
 
@@ -24,9 +26,11 @@ class Upkeep:
 
     async def follow(self) -> None:
         """Delete what has expired again and again, for ever."""
+        # Not while everything starts, and not in all processes at once.
+        await asyncio.sleep(random.uniform(*_FIRST_AFTER))  # noqa: S311 - no secret
         while True:
             await self.run()
-            await asyncio.sleep(INTERVAL)
+            await asyncio.sleep(_INTERVAL)
 
     async def run(self) -> None:
         """Delete what has expired, a transaction for each table: none keeps writers waiting for all of it."""
