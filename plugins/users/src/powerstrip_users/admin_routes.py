@@ -17,6 +17,7 @@ from powerstrip import (
     responses,
     service,
 )
+from powerstrip_users.answers import versioned
 from powerstrip_users.bulk import BulkUpdates, Mode
 from powerstrip_users.callers import Acting, IfMatch, IfNoneMatch, account_id
 from powerstrip_users.domain import BULK_UPDATE_USERS, DELETE_USERS, READ_AUDIT, READ_USERS, WRITE_USERS
@@ -62,9 +63,6 @@ Key = Annotated[
         description="The same request under the same key is done once.",
     ),
 ]
-
-_ETAG = {"headers": {"ETag": {"description": "The version of the account.", "schema": {"type": "string"}}}}
-_UNCHANGED = {"description": "Still as the caller has it."}
 
 
 @router.get("/", summary="List accounts", dependencies=[Depends(require(permission=READ_USERS))])
@@ -136,7 +134,7 @@ async def bulk_update(
     "/{user_id}",
     summary="See an account",
     response_model=UserResponse,
-    responses={200: _ETAG, 304: _UNCHANGED, **responses(Forbidden, NotFound)},
+    responses=versioned(Forbidden, NotFound, conditional=True),
 )
 async def user(
     user_id: UUID,
@@ -160,10 +158,7 @@ async def user(
     "/{user_id}",
     summary="Change an account",
     dependencies=[Depends(require(permission=WRITE_USERS))],
-    responses={
-        200: _ETAG,
-        **responses(NotFound, EmailTaken, UsernameTaken, LastAdmin, EmailNotAllowed, PreconditionFailed),
-    },
+    responses=versioned(NotFound, EmailTaken, UsernameTaken, LastAdmin, EmailNotAllowed, PreconditionFailed),
 )
 async def change(
     *,

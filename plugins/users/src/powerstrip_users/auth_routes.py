@@ -1,9 +1,10 @@
 """Signing in and out, sessions, passwords and addresses."""
 
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Response
+from fastapi import APIRouter, Depends, Form, Response, params
 
 from powerstrip import Identity, NotFound, RateLimit, current_identity, public, responses, service
 from powerstrip_users.auth_schemas import (
@@ -45,7 +46,7 @@ async def no_store(response: Response) -> None:
     response.headers["Pragma"] = "no-cache"
 
 
-_SECRET = (Depends(public), Depends(no_store))
+_SECRET: Sequence[params.Depends] = (Depends(public), Depends(no_store))
 
 
 @router.post(

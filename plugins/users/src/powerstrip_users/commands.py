@@ -14,8 +14,6 @@ from powerstrip_users.service import Accounts, NewAccount
 
 PASSWORD_VARIABLE = "POWERSTRIP_ADMIN_PASSWORD"  # noqa: S105 - where the password is, not the password
 
-_OPERATOR = Actor(name="command line", client=Client(address="local"))
-
 
 def users_commands(runner: CommandRunner) -> typer.Typer:
     """The group `users`."""
@@ -31,7 +29,8 @@ def users_commands(runner: CommandRunner) -> typer.Typer:
         account = _checked(email, username, full_name)
 
         async def work(services: Services) -> str:
-            user = await services[Accounts].create_admin(account, _OPERATOR)
+            operator = Actor(name="command line", client=Client(address="local"))
+            user = await services[Accounts].create_admin(account, operator)
             return str(user.id)
 
         typer.echo(f"{account.username} is an admin now: {runner.run(work)}")

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 
 from powerstrip import Identity, RateLimit, current_identity, public, responses, service
+from powerstrip_users.answers import versioned
 from powerstrip_users.callers import Acting, FromClient, IfMatch, IfNoneMatch, own_account_id, signed_in_at
 from powerstrip_users.errors import (
     EmailNotAllowed,
@@ -25,19 +26,13 @@ Caller = Annotated[Identity, Depends(current_identity)]
 
 router = APIRouter(prefix="/users")
 
-_ETAG = {"headers": {"ETag": {"description": "The version of the account.", "schema": {"type": "string"}}}}
-_UNCHANGED = {"description": "Still as the caller has it."}
-
 
 @router.post(
     "/",
     status_code=201,
     summary="Sign up",
     dependencies=[Depends(public), Depends(RateLimit("100/hour", scope="users:sign-up"))],
-    responses={
-        201: _ETAG,
-        **responses(EmailTaken, UsernameTaken, EmailNotAllowed, PasswordNotAllowed, SignInBusy),
-    },
+    responses=versioned(EmailTaken, UsernameTaken, EmailNotAllowed, PasswordNotAllowed, SignInBusy, status=201),
 )
 async def create(
     form: SignUp, client: FromClient, accounts: AccountsService, request: Request, response: Response
@@ -50,7 +45,7 @@ async def create(
     return UserResponse.model_validate(user)
 
 
-@router.get("/me", summary="See the own profile", response_model=Profile, responses={200: _ETAG, 304: _UNCHANGED})
+@router.get("/me", summary="See the own profile", response_model=Profile, responses=versioned(conditional=True))
 async def me(caller: Caller, accounts: AccountsService, response: Response, if_none_match: IfNoneMatch = None) -> Any:
     """The caller's account, with numbers that other plugins contribute."""
     user, numbers = await accounts.profile(own_account_id(caller))
@@ -64,7 +59,7 @@ async def me(caller: Caller, accounts: AccountsService, response: Response, if_n
 @router.put(
     "/me",
     summary="Change the own profile",
-    responses={200: _ETAG, **responses(EmailTaken, UsernameTaken, EmailNotAllowed, RecentSignInRequired)},
+    responses=versioned(EmailTaken, UsernameTaken, EmailNotAllowed, RecentSignInRequired),
 )
 async def change_me(
     *,
