@@ -4,12 +4,18 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
-from powerstrip_users.schemas import Body, Email, NewPassword
+from powerstrip_users.schemas import Body, Email, NewPassword, printable
 
 # Longer than any password may be: it can't fit, but it is not for a form to say so.
 AnyPassword = Annotated[SecretStr, Field(min_length=1, max_length=1_000)]
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=254),
+    AfterValidator(printable),
+    Field(description="The e-mail address or the username."),
+]
 Token = Annotated[SecretStr, Field(min_length=1, max_length=2_048)]
 
 
@@ -17,7 +23,7 @@ class SignIn(BaseModel):
     """The form of OAuth2's password grant, as far as it is used here; other fields of that form are ignored."""
 
     grant_type: Annotated[str, Field(pattern="^password$")] | None = None
-    username: Annotated[str, Field(min_length=1, max_length=254, description="The e-mail address or the username.")]
+    username: Name
     password: AnyPassword
 
 

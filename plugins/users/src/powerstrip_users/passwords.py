@@ -3,8 +3,6 @@
 import asyncio
 import math
 import os
-import sys
-import threading
 import time
 import unicodedata
 from collections.abc import Callable, Iterable
@@ -23,7 +21,6 @@ from powerstrip_users.settings import PasswordSettings
 ResultT = TypeVar("ResultT")
 
 _MOST_THREADS = 4
-_NICENESS = 10
 
 
 class PasswordPolicy:
@@ -71,7 +68,7 @@ class PasswordHasher:
         self._limit = self._threads + settings.queue
         self._pending = 0
         self._seconds = 0.1
-        self._executor = ThreadPoolExecutor(self._threads, "powerstrip-users-passwords", _yield_to_requests)
+        self._executor = ThreadPoolExecutor(self._threads, "powerstrip-users-passwords")
         self._decoy = ""
 
     async def __aenter__(self) -> Self:
@@ -120,9 +117,3 @@ class PasswordHasher:
 def _normal(password: str) -> str:
     """One form for what looks the same on different keyboards (SP 800-63B, 3.1.1.2)."""
     return unicodedata.normalize("NFKC", password)
-
-
-def _yield_to_requests() -> None:
-    # On Linux niceness belongs to the thread: the event loop goes first, however many passwords are being hashed.
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

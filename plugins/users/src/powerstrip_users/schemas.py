@@ -38,7 +38,8 @@ def _address(text: str) -> str:
         ) from None
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """The text, if it has no control characters."""
     # Control characters have no place in names, PostgreSQL stores no NUL, and UTF-8 has no lone surrogates.
     if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
         raise PydanticCustomError("control_character", "Control characters and line breaks are not allowed")
@@ -66,7 +67,7 @@ Email = Annotated[
 Username = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=3, max_length=50, pattern=r"^[A-Za-z0-9_]+$")
 ]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_printable)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(printable)]
 FullName = Annotated[Text | None, BeforeValidator(_blank_is_none)]
 Phone = Annotated[
     Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^\+?[1-9][0-9]{1,14}$")] | None,
@@ -74,7 +75,7 @@ Phone = Annotated[
 ]
 NewPassword = Annotated[SecretStr, Field(min_length=8, max_length=100)]
 Query = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=2, max_length=100), AfterValidator(_printable)
+    str, StringConstraints(strip_whitespace=True, min_length=2, max_length=100), AfterValidator(printable)
 ]
 Moment = Annotated[datetime, AfterValidator(_in_utc)]
 
@@ -308,7 +309,7 @@ class AuditPageRequest(PageRequest):
 
     actor_id: UUID | None = None
     target_id: UUID | None = None
-    action: Annotated[str, StringConstraints(max_length=50), AfterValidator(_printable)] | None = None
+    action: Annotated[str, StringConstraints(max_length=50), AfterValidator(printable)] | None = None
 
 
 class Page(BaseModel, Generic[ItemT]):

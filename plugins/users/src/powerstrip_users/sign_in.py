@@ -33,7 +33,6 @@ class SignIns:
 
         Raises InvalidCredentials, TooManySignIns for an address with too many failures, and SignInBusy.
         """
-        name = name.strip()
         keys = self._attempts.keys(name, client)
         now = self._clock.now()
         async with self._database.reading() as session:
