@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import sys
 from contextlib import asynccontextmanager, closing
 
 import anyio
@@ -150,6 +151,39 @@ async def test_processes_that_write_to_one_file_wait_for_one_another(sqlite_url,
         asyncio.get_running_loop().call_later(0.3, holder.execute, "COMMIT")
         async with services[Database].transaction() as session:
             session.add(notes.Note(title="one"))
+
+
+WRITER = """
+import asyncio, sys
+from database_sample import Note, Notes
+from powerstrip import create_app
+from powerstrip.testing.installed import discovery_with
+from powerstrip_database import Database
+
+async def main(config, name):
+    app = create_app(config, discovery=discovery_with({"notes": Notes}))
+    async with app.router.lifespan_context(app):
+        database = app.state.powerstrip.index.services[Database]
+
+        async def write(number):
+            async with database.transaction() as session:
+                session.add(Note(title=f"{name} {number}"))
+
+        await asyncio.gather(*(write(number) for number in range(100)))
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_two_processes_that_write_a_lot_lose_nothing(database_url, powerstrip_config, database):
+    path = powerstrip_config({"database": {"url": database_url}, "notes": True})
+    writers = [
+        await asyncio.create_subprocess_exec(sys.executable, "-c", WRITER, str(path), name) for name in ("one", "two")
+    ]
+
+    assert [await writer.wait() for writer in writers] == [0, 0]
+    async with database.reading() as session:
+        assert await session.scalar(COUNT) == 200
 
 
 async def test_who_reads_in_order_to_write_keeps_other_processes_from_writing_in_between(sqlite_url, running_on):

@@ -8,6 +8,7 @@ import anyio
 import httpx2
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 from starlette.testclient import TestClient
 
 from powerstrip import StartError
@@ -166,6 +167,21 @@ async def test_a_connection_lost_while_committing_leaves_doubt_and_is_not_tried_
             await database.retrying(work)
     assert len(runs) == 1
     assert failure.value.cause is Cause.IN_DOUBT
+
+
+async def test_a_migration_by_a_newer_version_meanwhile_disturbs_nobody(running_on, postgresql_url, notes):
+    async def titles(session):
+        return (await session.scalars(text("SELECT title FROM notes"))).all()
+
+    async with running_on(postgresql_url, {"pool_size": 1, "max_overflow": 0}) as services:
+        database = services[Database]
+        await database.retrying(titles)
+        newer = create_async_engine(postgresql_url)
+        async with newer.begin() as connection:
+            await connection.execute(text("ALTER TABLE notes ALTER COLUMN title TYPE varchar(200)"))
+        await newer.dispose()
+
+        assert await database.retrying(titles) == []
 
 
 async def test_a_server_that_is_away_at_the_start_is_named_without_its_password(compose_on):

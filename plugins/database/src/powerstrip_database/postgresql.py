@@ -91,5 +91,7 @@ def _cause_of(error: BaseException) -> Cause | None:
         return Cause.SLOW
     if isinstance(error, OSError):
         return Cause.LOST
+    if isinstance(error.__cause__, asyncpg.InvalidCachedStatementError):
+        return Cause.CONFLICT  # with a migration that another process has just run; the next attempt prepares anew
     code = getattr(error, "sqlstate", None) or ""
     return next((cause for beginning, cause in _CAUSES if code.startswith(beginning)), None)

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 
 import aiosqlite
-from sqlalchemy import URL, Connection, NullPool, event
+from sqlalchemy import URL, Connection, ExceptionContext, NullPool, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from powerstrip_database.engines import Engines, attach
@@ -93,6 +93,7 @@ def _engine(
     engine = create_async_engine(url, connect_args={"async_creator_fn": connect}, hide_parameters=True, **pool)
     event.listen(engine.sync_engine, "before_cursor_execute", lambda connection, *_: _driver(connection).start_clock())
     event.listen(engine.sync_engine, "after_cursor_execute", lambda connection, *_: _driver(connection).stop_clock())
+    event.listen(engine.sync_engine, "handle_error", _stop_if_cancelled)
     return engine
 
 
@@ -121,6 +122,10 @@ class _Connection(aiosqlite.Connection):
     def stop_clock(self) -> None:
         self._deadline = _NO_LIMIT
 
+    def stop_statement(self) -> None:
+        """Let the running statement fail, whatever time it has left."""
+        self._deadline = 0.0
+
 
 async def _opened(connection: _Connection) -> _Connection:
     """Open it. aiosqlite by itself loses hold of a connection when it is cancelled meanwhile."""
@@ -139,6 +144,14 @@ def _driver(connection: Connection) -> _Connection:
     if not isinstance(driver, _Connection):
         raise TypeError(f"{driver!r} was not opened here")
     return driver
+
+
+def _stop_if_cancelled(context: ExceptionContext) -> None:
+    """Nobody waits for the statement any more, and its thread would not hear of that."""
+    connection = context.connection
+    is_cancelled = not isinstance(context.original_exception, Exception)
+    if is_cancelled and connection is not None and not connection.invalidated:
+        _driver(connection).stop_statement()
 
 
 def _begin_to_write(connection: Connection) -> None:
