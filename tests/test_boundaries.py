@@ -38,6 +38,7 @@ FILE_NAMES = {
     "__init__",
 }
 
+
 def further_names(plugin: str) -> set[str]:
     """The names of a plugin that has a contract of its own, because it has more to tell apart than most."""
     rules = configparser.ConfigParser()

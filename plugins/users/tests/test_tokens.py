@@ -6,14 +6,14 @@ import time
 
 import jwt
 import pytest
+
+from powerstrip import SystemClock
+from powerstrip_database import new_id
 from powerstrip_users.domain import Role
 from powerstrip_users.errors import InvalidToken
 from powerstrip_users.keys import KeyRing
 from powerstrip_users.settings import TokenSettings
 from powerstrip_users.tokens import AccessClaims, AccessTokens, RefreshTokens, SignedClaims
-
-from powerstrip import SystemClock
-from powerstrip_database import new_id
 
 SECRET = "a secret that is long enough for tests"
 SETTINGS = TokenSettings()
@@ -28,8 +28,18 @@ def forged(claims=None, headers=None, *, signed_with=None, algorithm="HS256", wi
     key_id, right_key = key()
     now = int(time.time())
     right = {
-        **{"iss": "powerstrip", "aud": "powerstrip", "iat": now, "nbf": now, "exp": now + 900, "jti": "x"},
-        **{"sub": str(new_id()), "sid": str(new_id()), "ver": 1, "role": "admin", "name": "ada", "auth_time": now},
+        "iss": "powerstrip",
+        "aud": "powerstrip",
+        "iat": now,
+        "nbf": now,
+        "exp": now + 900,
+        "jti": "x",
+        "sub": str(new_id()),
+        "sid": str(new_id()),
+        "ver": 1,
+        "role": "admin",
+        "name": "ada",
+        "auth_time": now,
     }
     stated = {name: value for name, value in {**right, **(claims or {})}.items() if name not in without}
     return jwt.encode(stated, signed_with or right_key, algorithm, {"kid": key_id, "typ": "at+jwt", **(headers or {})})

@@ -1,7 +1,7 @@
 """build and serve: which route answers. Most specific first, at a cost that does not grow with their number."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter
@@ -17,7 +17,7 @@ from powerstrip.host.routes import WEBSOCKET, OwnedRoute
 _PARAMETER = re.compile(r"{[a-zA-Z_][a-zA-Z0-9_]*(?::([a-zA-Z_][a-zA-Z0-9_]*))?}")
 _PATH = "{path}"
 # A float is also what an integer looks like, and so on. Convertors that plugins register come before all of these.
-_WIDTH = {"{uuid}": 1, "{int}": 2, "{float}": 3, "{str}": 4}
+_WIDTH: Mapping[str, int] = {"{uuid}": 1, "{int}": 2, "{float}": 3, "{str}": 4}
 
 PathParams = dict[str, Any]
 

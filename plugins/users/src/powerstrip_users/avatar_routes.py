@@ -1,5 +1,6 @@
 """Pictures of users."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -23,16 +24,20 @@ from powerstrip_users.uploads import FIELD
 AvatarsService = Annotated[Avatars, Depends(service(Avatars))]
 Caller = Annotated[Identity, Depends(current_identity)]
 
-_FORM = {
+_FORM: Mapping[str, Any] = {
     "type": "object",
     "required": [FIELD],
     "properties": {
         FIELD: {"type": "string", "format": "binary", "description": "A JPEG, PNG or WebP file, by its content."}
     },
 }
-_FORM_BODY = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}}
-_PICTURE = {"content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}}
-_TAG = {"headers": {"ETag": {"description": "The content of the picture.", "schema": {"type": "string"}}}}
+_FORM_BODY: Mapping[str, Any] = {
+    "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}
+}
+_PICTURE: Mapping[str, Any] = {"content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}}
+_TAG: Mapping[str, Any] = {
+    "headers": {"ETag": {"description": "The content of the picture.", "schema": {"type": "string"}}}
+}
 
 
 def avatar_router(settings: AvatarSettings) -> APIRouter:
@@ -44,9 +49,9 @@ def avatar_router(settings: AvatarSettings) -> APIRouter:
         methods=["POST"],
         status_code=204,
         summary="Change the own picture",
-        openapi_extra=_FORM_BODY,
+        openapi_extra=dict(_FORM_BODY),
         responses={
-            204: _TAG,
+            204: dict(_TAG),
             **responses(AvatarNotValid, AvatarTooLarge, UnsupportedMediaType, UploadTooSlow, UploadBusy, InvalidToken),
         },
     )
@@ -66,7 +71,7 @@ def avatar_router(settings: AvatarSettings) -> APIRouter:
         response_class=Response,
         dependencies=[Depends(public if settings.visibility == "public" else current_identity)],
         responses={
-            200: _PICTURE | _TAG,
+            200: {**_PICTURE, **_TAG},
             304: {"description": "Still as the caller has it."},
             **responses(NotFound),
         },

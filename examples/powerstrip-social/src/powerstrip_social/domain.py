@@ -1,3 +1,0 @@
-"""What moderators may."""
-
-MODERATE = "social:moderate"
