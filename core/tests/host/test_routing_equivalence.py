@@ -17,6 +17,7 @@ Declared = list[tuple[Template, set[str]]]
 
 METHODS = ("GET", "POST", "PUT", "DELETE")
 LITERALS = ("a", "b", "1", "a.json", "ä")
+MIXED = ("<str>.json", "v<str>", "<int>-x", "a<int>")
 PARAMETERS = ("<str>", "<int>", "<float>", "<uuid>")
 TAILS: tuple[Template, ...] = ((), (), ("<path>",), ("x-<path>",), ("<path>", "end"))
 NUMBERS = ("7", "7.5", "7-x", "a7", "12345678901234567890123456789012", "c5c1fa0e-9a3c-4a42-b3f5-0f6f6c2f4c11")

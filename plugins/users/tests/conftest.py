@@ -3,7 +3,7 @@
 import asyncio
 import functools
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 from aiosmtpd.smtp import SMTP
-from sqlalchemy import Engine, event, text
+from sqlalchemy import text
 
 from powerstrip import Clock, EventBus, create_app
 from powerstrip.testing import ConfigBuilder, FakeClock
@@ -134,28 +134,14 @@ class Api:
                 await asyncio.sleep(0.02)
         return found
 
-    @contextmanager
-    def noting_statements(self) -> Iterator[list[str]]:
-        """The SQL that runs until the context is left."""
-        seen: list[str] = []
-
-        def note(_connection: Any, _cursor: Any, statement: str, *_others: Any) -> None:
-            seen.append(statement)
-
-        event.listen(Engine, "before_cursor_execute", note)
-        try:
-            yield seen
-        finally:
-            event.remove(Engine, "before_cursor_execute", note)
-
     def listen(self, topic: str) -> list[Any]:
         """The events of a topic, from now on."""
         heard: list[Any] = []
 
-        async def hear(event: Any) -> None:
+        async def note(event: Any) -> None:
             heard.append(event)
 
-        self._listening.enter_context(self.services[EventBus].subscribe(topic, hear))
+        self._listening.enter_context(self.services[EventBus].subscribe(topic, note))
         return heard
 
 
