@@ -48,27 +48,33 @@ class Credentials:
         Raises CurrentPasswordWrong, also for a while after too many wrong ones, PasswordNotAllowed, InvalidToken
         when the account is gone or not active, and SignInBusy.
         """
-        now = self._clock.now()
-        keys = self._attempts.keys(f"id:{actor.id}", actor.client)
         async with self._database.reading() as session:
             seen = await storage.find_user(session, actor.id) if actor.id else None
-            locks = await self._attempts.locks(session, keys, now)
         if seen is None or seen.status is not Status.ACTIVE:
             raise InvalidToken("The account is not active.")
         self._policy.check(new, (seen.email, seen.username, seen.full_name), field="new_password")
-        verification = await self._hasher.verify(current, seen.password_hash)
-        if locks.account is not None or not verification.fits:
-            async with self._database.transaction() as session:
-                await self._attempts.count_failure(session, keys, now)
-            raise CurrentPasswordWrong
+        await self._check_current(seen, current, actor.client)
         new_hash = await self._hasher.hash(new)
         async with self._database.transaction() as session:
             user = await storage.find_user(session, seen.id, lock=True)
             if user is None or user.password_hash != seen.password_hash:
                 raise CurrentPasswordWrong
-            await self._attempts.forget(session, keys.account)
             ended = await self._set_password(session, user, new_hash, actor, kept)
         await self._announcements.session_revoked(user.id, ended)
+
+    async def _check_current(self, user: User, password: str, client: Client) -> None:
+        """Raises CurrentPasswordWrong: whoever has a stolen token may not guess on without end."""
+        verification = await self._hasher.verify(password, user.password_hash)
+        now = self._clock.now()
+        keys = self._attempts.keys(f"id:{user.id}", client)
+        async with self._database.transaction() as session:
+            is_locked = (await self._attempts.locks(session, keys, now)).account is not None
+            if verification.fits and not is_locked:
+                await self._attempts.forget(session, keys.account)
+            elif not is_locked:
+                await self._attempts.count_failure(session, keys, now)
+        if is_locked or not verification.fits:
+            raise CurrentPasswordWrong
 
     async def forgot_password(self, email: str, client: Client) -> None:
         """Send a link to set a new password; to an address without an account, a mail that says so.
