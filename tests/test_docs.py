@@ -3,7 +3,8 @@
 A block's first line says what is done with it:
 
 - ```` ```console ````: each line after `$ ` is run by a shell, and prints the lines below it; `...` stands for
-  anything. `exit=1` says that the last command fails so. A `serve` command goes on in the background.
+  anything, on a line of its own for any number of lines. `exit=1` says that the last command fails so. A `serve`
+  command goes on in the background.
 - ```` ```yaml file=NAME ````, ```` ```python file=NAME ````: is written to that file for the blocks below it.
 - ```` ```python ````: is run. ```` ```yaml ````: is a config that loads.
 
@@ -91,7 +92,7 @@ class Session:
             code = int(block.options.get("exit", "0")) if number == len(commands) else 0
             output, actual = self.run(command.replace(DOCUMENTED_PORT, self.port))
             pattern = as_pattern(expected.replace(DOCUMENTED_PORT, self.port))
-            if actual != code or not re.fullmatch(pattern, output.strip(), re.DOTALL):
+            if actual != code or not re.fullmatch(pattern, f"{output.strip()}\n", re.DOTALL):
                 raise AssertionError(f"exit code {actual} of\n$ {command}\n{output}")
 
     def run(self, command: str) -> tuple[str, int]:
@@ -141,7 +142,12 @@ class Session:
 
 
 def as_pattern(expected: str) -> str:
-    return re.escape(expected.strip()).replace(re.escape("..."), ".*") or ".*"
+    lines = expected.strip().split("\n") if expected.strip() else ["..."]
+    return "".join("(?:.*\n)?" if line == "..." else f"{_line_pattern(line)}\n" for line in lines)
+
+
+def _line_pattern(line: str) -> str:
+    return re.escape(line).replace(re.escape("..."), ".*")
 
 
 def fetch(arguments: list[str]) -> str:
