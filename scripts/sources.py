@@ -54,6 +54,8 @@ def text_files(root: Path) -> Iterator[tuple[Path, str]]:
     for folder, subfolders, names in os.walk(root):
         subfolders[:] = sorted(name for name in subfolders if not _is_skipped(name))
         for name in sorted(names):
+            if name == ".git":
+                continue  # in a worktree of git it is a file that says where the repository is
             path = Path(folder, name)
             try:
                 yield path.relative_to(root), path.read_text(encoding="utf-8")

@@ -1,0 +1,3 @@
+"""What moderators may."""
+
+MODERATE = "social:moderate"
