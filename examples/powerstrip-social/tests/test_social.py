@@ -95,10 +95,11 @@ def test_an_author_deletes_a_post_and_nobody_else_does(ada, grace):
     assert ada.call("DELETE", f"/posts/{post}").status_code == 404
 
 
-def test_a_moderator_deletes_any_post(powerstrip_client, database_url):
-    moderator = Identity("b6a4d4a1-21a4-4dcb-8d0f-2a0fd9d5f7d1", permissions=frozenset({"social:moderate"}))
+@pytest.mark.parametrize("permission", ["social:moderate", "social:*", "*"])
+def test_a_moderator_deletes_any_post(powerstrip_client, sqlite_url, permission):
+    moderator = Identity("b6a4d4a1-21a4-4dcb-8d0f-2a0fd9d5f7d1", permissions=frozenset({permission}))
     author = Identity("0a5a1f0e-5f5c-4a53-9a46-6f1b9f0a7a10")
-    plugins = {"database": {"url": database_url}, "users": True, "social": True}
+    plugins = {"database": {"url": sqlite_url}, "users": True, "social": True}
     with powerstrip_client(plugins, identity=author) as client:
         post = client.post("/api/v1/posts", json={"text": "Hello"}).json()["id"]
 

@@ -32,7 +32,7 @@ async def caller_id(caller: Caller) -> UUID:
 Person = Annotated[UUID, Depends(caller_id)]
 
 
-@router.get("/posts", dependencies=[Depends(public)])
+@router.get("/posts", summary="List posts", dependencies=[Depends(public)])
 async def list_posts(
     session: ReadSession, author: Author = None, before: Before = None, limit: Limit = 20
 ) -> PageOfPosts:
@@ -40,42 +40,50 @@ async def list_posts(
     return _page(await storage.posts(session, author, before, limit + 1), limit)
 
 
-@router.get("/posts/feed", responses=responses(NotAPerson))
+@router.get("/posts/feed", summary="Read the own feed", responses=responses(NotAPerson))
 async def read_feed(session: ReadSession, person: Person, before: Before = None, limit: Limit = 20) -> PageOfPosts:
     """What those wrote whom the caller follows, the newest first."""
     return _page(await storage.posts_for(session, person, before, limit + 1), limit)
 
 
-@router.post("/posts", status_code=201, dependencies=[Depends(RateLimit("60/hour"))], responses=responses(NotAPerson))
+@router.post(
+    "/posts",
+    status_code=201,
+    summary="Write a post",
+    dependencies=[Depends(RateLimit("60/hour"))],
+    responses=responses(NotAPerson),
+)
 async def write_post(post: NewPost, session: WriteSession, person: Person, clock: TheClock) -> PostOut:
-    """Write a post."""
+    """Say something to everybody, and to those who follow the caller in their feeds."""
     written = Post(author_id=person, text=post.text, written_at=clock.now())
     session.add(written)
     await session.flush()
     return PostOut.model_validate(written)
 
 
-@router.get("/posts/{post_id}", dependencies=[Depends(public)], responses=responses(NotFound))
+@router.get("/posts/{post_id}", summary="Read a post", dependencies=[Depends(public)], responses=responses(NotFound))
 async def read_post(post_id: UUID, session: ReadSession) -> PostOut:
-    """One post."""
+    """One post, as everybody sees it."""
     post = await session.get(Post, post_id)
     if post is None:
         raise NotFound
     return PostOut.model_validate(post)
 
 
-@router.delete("/posts/{post_id}", status_code=204, responses=responses(NotYourPost, NotFound))
+@router.delete("/posts/{post_id}", status_code=204, summary="Delete a post", responses=responses(NotYourPost, NotFound))
 async def delete_post(post_id: UUID, session: WriteSession, caller: Caller) -> None:
     """Delete a post: one's own, or any with the permission `social:moderate`."""
     post = await session.get(Post, post_id)
     if post is None:
         raise NotFound
-    if str(post.author_id) != caller.id and MODERATE not in caller.permissions:
+    if str(post.author_id) != caller.id and not caller.may(MODERATE):
         raise NotYourPost
     await session.delete(post)
 
 
-@router.put("/follows/{user_id}", status_code=204, responses=responses(SelfFollow, NotAPerson))
+@router.put(
+    "/follows/{user_id}", status_code=204, summary="Follow somebody", responses=responses(SelfFollow, NotAPerson)
+)
 async def follow(user_id: UUID, session: WriteSession, person: Person, clock: TheClock) -> None:
     """Follow somebody. Ids that nobody has are answered alike: whether somebody has an account is not told here."""
     try:
@@ -86,9 +94,11 @@ async def follow(user_id: UUID, session: WriteSession, person: Person, clock: Th
         raise
 
 
-@router.delete("/follows/{user_id}", status_code=204, responses=responses(NotAPerson))
+@router.delete(
+    "/follows/{user_id}", status_code=204, summary="Follow somebody no longer", responses=responses(NotAPerson)
+)
 async def unfollow(user_id: UUID, session: WriteSession, person: Person) -> None:
-    """Follow somebody no longer."""
+    """Leave what somebody writes out of the own feed; that it is out already is fine."""
     await storage.remove_follow(session, person, user_id)
 
 
