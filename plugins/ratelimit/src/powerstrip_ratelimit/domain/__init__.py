@@ -1,0 +1,1 @@
+"""What a limit is and what a decision is: values and rules, no I/O."""
