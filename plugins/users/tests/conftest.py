@@ -2,8 +2,9 @@
 
 import asyncio
 import functools
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -13,7 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 from aiosmtpd.smtp import SMTP
-from sqlalchemy import text
+from sqlalchemy import Engine, event, text
 
 from powerstrip import Clock, EventBus, create_app
 from powerstrip.testing import ConfigBuilder, FakeClock
@@ -133,6 +134,23 @@ class Api:
             while not (found := await condition()):  # noqa: ASYNC110 - a database tells nobody
                 await asyncio.sleep(0.02)
         return found
+
+    @contextmanager
+    def noting_statements(self) -> Iterator[list[str]]:
+        """The SQL of the requests made inside; that of background tasks, which run beside them, is not theirs."""
+        statements: list[str] = []
+        mine = ContextVar("noting", default=False)
+
+        def note(_connection: Any, _cursor: Any, sql: str, *_others: Any) -> None:
+            if mine.get():
+                statements.append(sql)
+
+        mine.set(True)
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            yield statements
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
 
     def listen(self, topic: str) -> list[Any]:
         """The events of a topic, from now on."""

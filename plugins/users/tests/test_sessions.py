@@ -246,9 +246,12 @@ async def test_no_request_asks_the_database_who_its_sender_is(api):
 
     with api.noting_statements() as statements:
         answer = await api.get("/users/me/permissions", headers=user)
+    with api.noting_statements() as profile:
+        await api.get("/users/me", headers=user)
 
     assert answer.status_code == 200
     assert statements == []
+    assert any("users" in sql for sql in profile)
 
 
 async def test_tokens_are_not_believed_when_revocations_cannot_be_read_for_long(start, clock):

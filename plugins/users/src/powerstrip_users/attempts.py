@@ -10,7 +10,7 @@ from powerstrip_users.domain import Client, fold
 from powerstrip_users.keys import KeyRing
 from powerstrip_users.models import Attempts
 from powerstrip_users.settings import SignInSettings
-from powerstrip_users.storage import insert_into
+from powerstrip_users.storage import insert_into, lock_for_transaction
 
 _MOST_DOUBLINGS = 20
 _MOST_MAILS = 3
@@ -44,6 +44,11 @@ class AttemptLimits:
             account=self._ring.sign("attempts-account", fold(name.strip()).encode()),
             client=self._ring.sign("attempts-client", client.network.encode()),
         )
+
+    async def take_turns(self, session: AsyncSession, keys: AttemptKeys) -> None:
+        """Wait until nobody else judges an attempt under this name or from this address; others wait until the
+        transaction ends. So each attempt sees all failures before it, however many are made at once."""
+        await lock_for_transaction(session, (keys.account, keys.client))
 
     async def locks(self, session: AsyncSession, keys: AttemptKeys, now: datetime) -> Locks:
         """What is locked now."""

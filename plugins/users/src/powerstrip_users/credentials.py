@@ -65,9 +65,10 @@ class Credentials:
     async def _check_current(self, user: User, password: str, client: Client) -> None:
         """Raises CurrentPasswordWrong: whoever has a stolen token may not guess on without end."""
         verification = await self._hasher.verify(password, user.password_hash)
-        now = self._clock.now()
         keys = self._attempts.keys(f"id:{user.id}", client)
         async with self._database.transaction() as session:
+            await self._attempts.take_turns(session, keys)
+            now = self._clock.now()
             is_locked = (await self._attempts.locks(session, keys, now)).account is not None
             if verification.fits and not is_locked:
                 await self._attempts.forget(session, keys.account)

@@ -52,6 +52,7 @@ class SignIns:
     ) -> TokenPair | None:
         """Let in who gave the right password, unless it was guessed in one of many attempts at once: each is judged
         by the failures that were counted while its password was checked."""
+        await self._attempts.take_turns(session, keys)
         now = self._clock.now()
         locks = await self._attempts.locks(session, keys, now)
         if locks.account is not None or locks.client is not None:

@@ -1,6 +1,6 @@
 """SQL about accounts."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -44,6 +44,16 @@ def insert_into(session: AsyncSession, table: type[Table]) -> Any:
     """An INSERT that can say what to do about a conflict: each dialect has its own, and both are called alike."""
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     return dialect.insert(table)
+
+
+async def lock_for_transaction(session: AsyncSession, names: Collection[bytes]) -> None:
+    """Keep out others that lock one of these names, until the transaction ends; there need be no rows of them.
+
+    In the same order everywhere, so that no two wait for each other. On SQLite the transaction itself keeps out all.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        for number in sorted(int.from_bytes(name[:8], signed=True) for name in names):
+            await session.execute(select(func.pg_advisory_xact_lock(number)))
 
 
 @dataclass(frozen=True, slots=True)
