@@ -1,3 +1,3 @@
 """Fixtures that several distributions share."""
 
-pytest_plugins = ["powerstrip_database.testing"]
+pytest_plugins = ["powerstrip_database.testing", "powerstrip_redis.testing"]
