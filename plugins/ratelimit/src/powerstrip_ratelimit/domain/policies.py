@@ -56,5 +56,5 @@ class Policy:
     """`gcra` alone: microseconds that a unit costs."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "grain", self.period // _GRAINS if self.limit > _GRAINS else 1)
+        object.__setattr__(self, "grain", max(self.period // _GRAINS, 1) if self.limit > _GRAINS else 1)
         object.__setattr__(self, "interval", -(-self.period // self.limit))
