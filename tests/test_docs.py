@@ -4,14 +4,13 @@ A block's first line says what is done with it:
 
 - ```` ```console ````: each line after `$ ` is run by a shell, and prints the lines below it; `...` stands for
   anything, on a line of its own for any number of lines. `exit=1` says that the last command fails so. A `serve`
-  command goes on in the background.
+  command goes on in the background, and `NAME=$(...)` is known to the commands that follow.
 - ```` ```yaml file=NAME ````, ```` ```python file=NAME ````: is written to that file for the blocks below it.
 - ```` ```python ````: is run. ```` ```yaml ````: is a config that loads.
 
 Blocks of one document share an empty folder and an environment of their own, in which `pip install` is real.
 """
 
-import argparse
 import os
 import re
 import shlex
@@ -26,7 +25,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from powerstrip.host.config.config import load_config
@@ -38,6 +36,7 @@ BLOCK = re.compile(r"^(?P<fence>`{3,})(?P<info>[^\n`]+)\n(?P<text>.*?)^(?P=fence
 # Read by people only: output, shell commands that leave the machine, drawings.
 NOT_RUN = {"text", "sh", "json", "toml", "http", "dockerfile", "ini", "nginx"}
 DOCUMENTED_PORT = "8000"
+VARIABLE = re.compile(r"([A-Z]+)=\$\(")
 START_TIMEOUT = 20.0
 
 
@@ -87,8 +86,8 @@ class Session:
             assert block.language in NOT_RUN, f"nobody knows how to run a block of {block.language}"
 
     def type_in(self, block: Block) -> None:
-        commands = [part.partition("\n") for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE) if part]
-        for number, (command, _, expected) in enumerate(commands, start=1):
+        commands = [command_in(part) for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE) if part]
+        for number, (command, expected) in enumerate(commands, start=1):
             code = int(block.options.get("exit", "0")) if number == len(commands) else 0
             output, actual = self.run(command.replace(DOCUMENTED_PORT, self.port))
             pattern = as_pattern(expected.replace(DOCUMENTED_PORT, self.port))
@@ -98,16 +97,20 @@ class Session:
     def run(self, command: str) -> tuple[str, int]:
         """What a command prints, and its exit code."""
         command = command.removesuffix(" &")
-        if command.startswith("curl "):
-            return fetch(shlex.split(command)[1:]), 0
         if command.startswith("make "):
-            # Not `make install`: the environment that runs these tests is not ours to change.
-            command = command.replace("make ", f"make --no-print-directory -C {ROOT} -o .venv/.installed ", 1)
+            # Here and not where it is written, where a reader may keep data; and what it installs is there already.
+            scripts = Path(self.environment["HOME"], "bin")
+            command = command.replace("make ", f"make -f {ROOT / 'Makefile'} BIN={scripts} -o .venv/.installed ", 1)
         if re.match(r"(make|powerstrip)\b.* serve\b", command):
             return self.serve(command), 0
+        if variable := VARIABLE.match(command):
+            command = f'{command}\nprintf %s "${variable[1]}"'
         done = subprocess.run(
             command, shell=True, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
         )
+        if variable:
+            self.environment[variable[1]] = done.stdout
+            return done.stderr, done.returncode
         return done.stdout + done.stderr, done.returncode
 
     def serve(self, command: str) -> str:
@@ -141,6 +144,24 @@ class Session:
         assert done.returncode == 0, done.stderr
 
 
+def command_in(text: str) -> tuple[str, str]:
+    """The command, which goes on after a backslash and within quotes, and what it prints."""
+    lines = text.splitlines(keepends=True)
+    for number in range(1, len(lines)):
+        command = "".join(lines[:number]).rstrip("\n")
+        if not command.endswith("\\") and is_closed(command):
+            return command, "".join(lines[number:])
+    return text.rstrip("\n"), ""
+
+
+def is_closed(command: str) -> bool:
+    try:
+        shlex.split(command)
+    except ValueError:
+        return False
+    return True
+
+
 def as_pattern(expected: str) -> str:
     lines = expected.strip().split("\n") if expected.strip() else ["..."]
     return "".join("(?:.*\n)?" if line == "..." else f"{_line_pattern(line)}\n" for line in lines)
@@ -148,24 +169,6 @@ def as_pattern(expected: str) -> str:
 
 def _line_pattern(line: str) -> str:
     return re.escape(line).replace(re.escape("..."), ".*")
-
-
-def fetch(arguments: list[str]) -> str:
-    """What curl would print: not every machine has it."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("-i", action="store_true")
-    parser.add_argument("-s", action="store_true")
-    parser.add_argument("-H", action="append", default=[])
-    parser.add_argument("-X", default="GET")
-    parser.add_argument("-d", default=None)
-    parser.add_argument("url")
-    options = parser.parse_args(arguments)
-    headers = dict(header.split(": ", 1) for header in options.H)
-    url = options.url if "://" in options.url else f"http://{options.url}"
-    answer = httpx2.request(options.X, url, headers=headers, content=options.d)
-    head = [f"HTTP/1.1 {answer.status_code} {answer.reason_phrase}"]
-    head += [f"{name}: {value}" for name, value in answer.headers.items()]
-    return "\n".join([*head, "", answer.text]) if options.i else answer.text
 
 
 @pytest.fixture
@@ -192,6 +195,11 @@ def environment_in(venv: Path, port: str) -> dict[str, str]:
         script = scripts / name
         script.write_text(re.sub(r"\A#!.*", f"#!{scripts / 'python'}", original))
         script.chmod(0o755)
+    if shutil.which("curl") is None:
+        stand_in = scripts / "curl"
+        stand_in.write_text(f"#!{scripts / 'python'}\n" + (ROOT / "tests/curl.py").read_text(encoding="utf-8"))
+        stand_in.chmod(0o755)
+    (venv / ".curlrc").write_text("no-progress-meter\n")  # as on a terminal
     return {
         "PATH": os.pathsep.join([str(scripts), os.environ["PATH"]]),
         "HOME": str(venv),
@@ -206,7 +214,8 @@ def environment_in(venv: Path, port: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_of_a_page_works(page: str, session: Session) -> None:
-    shutil.copytree(ROOT / "config", session.folder / "config")
+    for folder in ("config", "benchmarks/results"):
+        shutil.copytree(ROOT / folder, session.folder / folder)
     for block in blocks_of(page):
         try:
             session.follow(block)
