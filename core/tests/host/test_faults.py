@@ -287,3 +287,19 @@ async def test_a_cancellation_from_outside_is_no_problem_of_the_request(compose_
     with pytest.raises(asyncio.CancelledError):
         await request
     assert sent == []
+
+
+def test_a_hook_that_nobody_opens_is_named_with_the_one_that_was_meant(compose_plugins):
+    composition = compose_plugins({"faulty": plugin_of(register_routse=lambda _self: [])})
+
+    with pytest.raises(BuildError, match=r"implements 'register_routse', which is no hook(.|\n)*'register_routes'"):
+        build_application(composition)
+
+
+def test_a_hook_of_a_plugin_that_is_off_may_be_implemented_as_optional(compose_plugins):
+    def register_anything(_self):
+        return []
+
+    plugin = type("Careful", (Plugin,), {"register_anything": hookimpl(register_anything, optionalhook=True)})
+
+    build_application(compose_plugins({"careful": plugin}))

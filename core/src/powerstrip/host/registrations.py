@@ -204,6 +204,8 @@ def _unknown_hooks(manager: pluggy.PluginManager) -> Iterator[Finding]:
     for name, caller in sorted(vars(manager.hook).items()):
         if caller.spec is None:
             for impl in caller.get_hookimpls():
+                if impl.optionalhook:  # for a plugin that may be off
+                    continue
                 close = difflib.get_close_matches(name, known, n=1)
                 yield Finding(
                     code="plugin.unknown-hook",
