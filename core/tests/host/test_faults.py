@@ -90,6 +90,8 @@ BAD_HOOKS = [
     *(pytest.param(hook, exits, id=f"{hook} exits") for hook in HOOKS),
     *(pytest.param(hook, lambda _self: [object()], id=f"{hook} gives strangers") for hook in HOOKS),
     *(pytest.param(hook, lambda _self: 42, id=f"{hook} gives no list") for hook in HOOKS),
+    pytest.param("inspect_routes", lambda _self, routes: routes[0].nothing, id="inspect_routes raises"),
+    pytest.param("inspect_routes", lambda _self, routes: routes, id="inspect_routes gives strangers"),
     pytest.param("register_routes", lambda _self: [Routes(None)], id="no router"),
     pytest.param("register_routes", lambda _self: [Routes(APIRouter(), 1)], id="version of the wrong type"),
     pytest.param("register_routes", lambda _self: [Routes(APIRouter(routes=[BaseRoute()]))], id="odd route"),

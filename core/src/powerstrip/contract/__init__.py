@@ -43,7 +43,7 @@ from powerstrip.contract.problems import (
     ValidationError,
     responses,
 )
-from powerstrip.contract.routes import Access, Routes, public
+from powerstrip.contract.routes import Access, RouteInfo, Routes, public
 from powerstrip.contract.services import Services, service, services_of
 from powerstrip.contract.tasks import BackgroundTask
 
@@ -94,6 +94,7 @@ __all__ = [
     "RateLimiter",
     "RequestHeaders",
     "ResponseHeaders",
+    "RouteInfo",
     "Routes",
     "ServiceNotFoundError",
     "ServiceUnavailable",

@@ -16,7 +16,7 @@ from powerstrip.contract.findings import Finding
 from powerstrip.contract.health import HealthCheck
 from powerstrip.contract.interceptors import Interceptor, Middleware
 from powerstrip.contract.problems import ProblemHandler
-from powerstrip.contract.routes import Routes
+from powerstrip.contract.routes import RouteInfo, Routes
 from powerstrip.contract.services import Services
 from powerstrip.contract.tasks import BackgroundTask
 
@@ -75,6 +75,13 @@ class Hooks:
     @hookspec
     def register_findings(self) -> Sequence[Finding]:  # type: ignore[empty-body]
         """What `powerstrip check --strict` should refuse in this plugin's settings, though they work: warnings."""
+
+    @hookspec
+    def inspect_routes(self, routes: Sequence[RouteInfo]) -> Sequence[Finding]:  # type: ignore[empty-body]
+        """See all routes of the composition, once they are known; say what is wrong with this plugin's settings then.
+
+        A finding of level `warning` is for `powerstrip check --strict`, an error refuses the composition.
+        """
 
     @hookspec
     def customise_openapi(self, document: dict[str, Any]) -> None:

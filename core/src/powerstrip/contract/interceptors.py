@@ -1,6 +1,6 @@
 """Looking at requests and responses on their way."""
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, ClassVar
@@ -8,7 +8,10 @@ from typing import Any, ClassVar
 from starlette.datastructures import State
 from starlette.types import Scope
 
+from powerstrip.contract.routes import RouteInfo
+
 RawHeaders = list[tuple[bytes, bytes]]
+FindRoute = Callable[[Scope], RouteInfo | None]
 
 
 class Stage(IntEnum):
@@ -116,13 +119,14 @@ class Exchange:
     `on_response` only.
     """
 
-    __slots__ = ("_headers", "response_headers", "scope", "status")
+    __slots__ = ("_find_route", "_headers", "response_headers", "scope", "status")
 
     status: int
     response_headers: ResponseHeaders
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, find_route: FindRoute) -> None:
         self.scope = scope
+        self._find_route = find_route
         self._headers: RequestHeaders | None = None
 
     @property
@@ -130,6 +134,14 @@ class Exchange:
         if self._headers is None:
             self._headers = RequestHeaders(self.scope["headers"])
         return self._headers
+
+    @property
+    def route(self) -> RouteInfo | None:
+        """The route that will answer if nothing else does first; None where none will, as for 404 and 405.
+
+        It is looked up once: asking costs what the request would have paid later.
+        """
+        return self._find_route(self.scope)
 
     @property
     def state(self) -> State:

@@ -1,9 +1,12 @@
 """Routes, and who may call them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from fastapi import APIRouter
+
+from powerstrip.contract.limits import RateLimit
 
 AccessKind = Literal["public", "optional", "identity", "role", "permission"]
 
@@ -33,6 +36,44 @@ class Routes:
 
     router: APIRouter
     version: str | None = "v1"
+
+
+class RouteInfo(Protocol):
+    """One route of a composition, as plugins see it."""
+
+    @property
+    def plugin(self) -> str:
+        """The plugin that owns it."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """The whole path template, version and prefixes included: `/api/v1/users/{user_id}`."""
+        ...
+
+    @property
+    def methods(self) -> frozenset[str] | None:
+        """The methods it declares (GET implies HEAD); None for WebSockets, and for mounts, which take all."""
+        ...
+
+    @property
+    def is_websocket(self) -> bool: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def tags(self) -> tuple[str, ...]: ...
+
+    @property
+    def access(self) -> Access | None:
+        """Who may call it, or None when it does not say."""
+        ...
+
+    @property
+    def limits(self) -> Mapping[RateLimit, str]:
+        """The limits that it or what it depends on states, each with the name it is counted under."""
+        ...
 
 
 class _Public:

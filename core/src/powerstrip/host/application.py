@@ -1,6 +1,6 @@
 """build: a composition becomes a FastAPI application. Nothing starts and nothing is read or opened."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
@@ -11,17 +11,19 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from powerstrip.contract.errors import BuildError
 from powerstrip.contract.findings import Finding
 from powerstrip.contract.interceptors import Interceptor, Middleware
-from powerstrip.host.composition import Composition
+from powerstrip.contract.routes import RouteInfo
+from powerstrip.host.composition import Composition, Member
+from powerstrip.host.containment import CONTAINED
 from powerstrip.host.docs_pages import docs_routes
 from powerstrip.host.interception import Layer, order_layers, stack_layers
 from powerstrip.host.openapi import OpenApiDocument
 from powerstrip.host.problems import Problems
-from powerstrip.host.registrations import Owned, Registrations, collect, source_of
+from powerstrip.host.registrations import Owned, Registrations, collect, implementation, source_of
 from powerstrip.host.routes import OwnedRoute, RouteFlattener, unavailable
 from powerstrip.host.routing import RouteIndex
 
 # What is wrong with one plugin alone: it may be skipped, where a conflict of two leaves open which of them should go.
-_FAULTS_OF_ONE = frozenset(("route.invalid", "middleware.not-made", "middleware.base-http"))
+_FAULTS_OF_ONE = frozenset(("route.invalid", "middleware.not-made", "middleware.base-http", "plugin.hook-failed"))
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Assembly:
     registrations: Registrations
     layers: tuple[Layer, ...]
     index: RouteIndex
+    inspected: tuple[Finding, ...] = ()
+    """Warnings of plugins that saw the routes."""
 
     def strict_findings(self) -> list[Finding]:
         """What only `powerstrip check --strict` refuses: routes that don't say who may call them, shadows, and
@@ -40,7 +44,8 @@ class Assembly:
         shadows = [finding for _, finding in self.index.shadows()]
         strangers = _without_identity(self.composition, self.index)
         own = [replace(entry.value, level="warning", plugin=entry.plugin) for entry in self.registrations.findings]
-        return [_placed(self.composition, finding) for finding in (*undeclared, *shadows, *strangers, *own)]
+        found = (*undeclared, *shadows, *strangers, *own, *self.inspected)
+        return [_placed(self.composition, finding) for finding in found]
 
 
 def build_application(composition: Composition) -> FastAPI:
@@ -103,16 +108,19 @@ def assemble(app: FastAPI, composition: Composition, registrations: Registration
     index = RouteIndex(app.router, routes)
     findings = [finding for _, finding in index.conflicts()]
     findings += [*_middleware_findings(layers), *_order_findings(layers)]
+    inspected = _inspections(composition.members, registrations, tuple(routes))
+    findings += [finding for finding in inspected if finding.level == "error"]
     if findings:
         raise BuildError([_placed(composition, finding) for finding in findings])
     app.router.routes[:] = [entry.route for entry in routes]
     app.openapi = OpenApiDocument(app, routes, composition.members, registrations)  # type: ignore[method-assign]
     problems = Problems(registrations.problem_handlers, debug=config.app.debug)
     try:
-        app.middleware_stack = stack_layers(index, layers, problems)
+        app.middleware_stack = stack_layers(index, layers, problems, index.route_of)
     except BuildError as error:
         raise BuildError([_placed(composition, finding) for finding in error.findings]) from error
-    assembly = Assembly(composition, registrations, tuple(layers), index)
+    warnings = tuple(finding for finding in inspected if finding.level != "error")
+    assembly = Assembly(composition, registrations, tuple(layers), index, warnings)
     app.state.powerstrip = assembly
     return assembly
 
@@ -136,6 +144,23 @@ def _flat_routes(app: FastAPI, composition: Composition, registrations: Registra
             raise BuildError([_placed(composition, Finding("route.invalid", message, plugin=entry.plugin))]) from error
         for route in flat:
             yield unavailable(route) if entry.plugin in composition.skipped else route
+
+
+def _inspections(members: Sequence[Member], registrations: Registrations, routes: Sequence[RouteInfo]) -> list[Finding]:
+    """What plugins have to say about all routes."""
+    findings: list[Finding] = []
+    for member in members:
+        inspect = implementation(registrations.manager, member.plugin, "inspect_routes")
+        if inspect is not None:
+            try:
+                found = list(inspect(routes) or ())
+                if not all(isinstance(finding, Finding) for finding in found):
+                    raise TypeError("it takes Finding objects")
+                findings += [replace(finding, plugin=member.name) for finding in found]
+            except CONTAINED as error:
+                message = f"plugin '{member.name}' failed in inspect_routes: {type(error).__name__}: {error}"
+                findings.append(Finding("plugin.hook-failed", message, plugin=member.name))
+    return findings
 
 
 def _middleware_findings(layers: list[Layer]) -> Iterator[Finding]:

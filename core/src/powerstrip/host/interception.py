@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from powerstrip.contract.errors import BuildError
 from powerstrip.contract.findings import Finding
-from powerstrip.contract.interceptors import Exchange, Interceptor, Middleware, ResponseHeaders
+from powerstrip.contract.interceptors import Exchange, FindRoute, Interceptor, Middleware, ResponseHeaders
 from powerstrip.host.answers import STARTS, AnswerTracker, ProblemLayer, answer_exception
 from powerstrip.host.containment import CONTAINED
 from powerstrip.host.logs import current_scope
@@ -30,8 +30,8 @@ def order_layers(interceptors: Sequence[Owned[Interceptor]], middleware: Sequenc
     return sorted(layers, key=lambda entry: (entry.value.stage, isinstance(entry.value, Middleware)))
 
 
-def stack_layers(app: ASGIApp, layers: Sequence[Layer], problems: Problems) -> ASGIApp:
-    """Wrap the application in its layers.
+def stack_layers(app: ASGIApp, layers: Sequence[Layer], problems: Problems, find_route: FindRoute) -> ASGIApp:
+    """Wrap the application in its layers; `find_route` tells interceptors which route will answer.
 
     The outermost and the innermost turn exceptions into problems: middleware sees what a route
     raises as the answer it becomes, and what middleware raises becomes one, too.
@@ -44,10 +44,10 @@ def stack_layers(app: ASGIApp, layers: Sequence[Layer], problems: Problems) -> A
             fused.insert(0, entry.value)
             continue
         if fused:
-            app = InterceptorLayer(app, fused, problems)
+            app = InterceptorLayer(app, fused, problems, find_route)
             fused = []
         app = _wrapped(app, entry.plugin, entry.value)
-    return InterceptorLayer(app, fused, problems)
+    return InterceptorLayer(app, fused, problems, find_route)
 
 
 def _wrapped(app: ASGIApp, plugin: str, middleware: Middleware) -> ASGIApp:
@@ -68,8 +68,11 @@ class InterceptorLayer:
     got: those of the interceptors whose `on_request` returned.
     """
 
-    def __init__(self, app: ASGIApp, interceptors: Sequence[Interceptor], problems: Problems) -> None:
+    def __init__(
+        self, app: ASGIApp, interceptors: Sequence[Interceptor], problems: Problems, find_route: FindRoute
+    ) -> None:
         self._app = app
+        self._find_route = find_route
         self._problems = problems
         looks = [(outside, look) for outside, look in enumerate(map(_on_request, interceptors)) if look is not None]
         # each on_request, whether it is async, and how many interceptors are outside it
@@ -84,7 +87,7 @@ class InterceptorLayer:
             return
         if "state" not in scope:
             scope["state"] = {}
-        exchange = Exchange(scope)
+        exchange = Exchange(scope, self._find_route)
         sender = self._sender(exchange, send)
         token = current_scope.set(scope)
         returned = 0

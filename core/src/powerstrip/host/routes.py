@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute, APIWebSocketRoute, RouteContext, iter_rout
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from powerstrip.contract.limits import RateLimit
 from powerstrip.contract.problems import PluginUnavailable
 from powerstrip.contract.routes import Access, Routes, public
 from powerstrip.host.endpoints import path_operation
@@ -34,11 +35,17 @@ class OwnedRoute:
     methods: frozenset[str] | None
     access: Access | None
     """Who may call it, or None when it does not say."""
+    limits: Mapping[RateLimit, str] = field(default_factory=dict, compare=False)
+    """The limits that it states, each with the name it is counted under."""
 
     @property
     def path(self) -> str:
         """The whole path template, as in `scope["route"].path`."""
         return str(getattr(self.route, "path", ""))
+
+    @property
+    def is_websocket(self) -> bool:
+        return isinstance(self.route, WebSocketRoute)
 
     @property
     def name(self) -> str:
@@ -70,6 +77,7 @@ class RouteFlattener:
         self._api_prefix = api_prefix
         self._application = application
         self._operation_ids: set[str] = set()
+        self._limit_names: dict[RateLimit, str] = {}
 
     def flatten(self, entry: Owned[Routes], prefix: str, label: str) -> Iterator[OwnedRoute]:
         """The routes of one router; `prefix` is the operator's, `label` what OpenAPI calls the plugin."""
@@ -79,8 +87,22 @@ class RouteFlattener:
             route = context.route if context.original_route is context.route else context.original_route
             flat = self._flat(entry, context, route, base, label)
             methods = getattr(flat, "methods", None)
-            access = _access(getattr(context, "dependant", None))
-            yield OwnedRoute(entry.plugin, flat, self._app(flat), frozenset(methods) if methods else None, access)
+            dependant = getattr(context, "dependant", None)
+            owned = OwnedRoute(
+                entry.plugin, flat, self._app(flat), frozenset(methods) if methods else None, _access(dependant)
+            )
+            yield replace(owned, limits=self._limits(owned, dependant))
+
+    def _limits(self, entry: OwnedRoute, dependant: Dependant | None) -> dict[RateLimit, str]:
+        """The limits of one route, named after the first route that states them unless they bring a name."""
+        found = [call for call in _calls(dependant) if isinstance(call, RateLimit)]
+        for limit in found:
+            where = f"{' '.join(sorted(entry.methods or (WEBSOCKET,)))} {entry.path}"
+            taken = self._limit_names.values()
+            names = (where, f"{where} {limit.rate}", *(f"{where} {limit.rate} {number}" for number in range(2, 99)))
+            free = next((name for name in names if name not in taken), where)
+            self._limit_names.setdefault(limit, limit.scope or free)
+        return {limit: self._limit_names[limit] for limit in found}
 
     def _app(self, flat: BaseRoute) -> ASGIApp:
         if isinstance(flat, APIRoute):
@@ -202,15 +224,14 @@ _INHERITED = (
 
 
 def _access(dependant: Dependant | None) -> Access | None:
-    found = list(_declared_access(dependant))
+    declared = (getattr(call, "access", None) for call in _calls(dependant))
+    found = [access for access in declared if isinstance(access, Access)]
     return max(found, key=lambda access: _STRICTNESS[access.kind], default=None)
 
 
-def _declared_access(dependant: Dependant | None) -> Iterator[Access]:
-    if dependant is None:
-        return
-    access = getattr(dependant.call, "access", None)
-    if isinstance(access, Access):
-        yield access
-    for inner in dependant.dependencies:
-        yield from _declared_access(inner)
+def _calls(dependant: Dependant | None) -> Iterator[Any]:
+    """What a route calls: its endpoint, and what that depends on."""
+    if dependant is not None:
+        yield dependant.call
+        for inner in dependant.dependencies:
+            yield from _calls(inner)

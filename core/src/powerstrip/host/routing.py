@@ -83,15 +83,32 @@ class RouteIndex:
                 if params is not None:
                     yield entry, params
 
+    def route_of(self, scope: Scope) -> OwnedRoute | None:
+        """The route that will answer a request, or None."""
+        try:
+            return self._found(scope)[0]
+        except (MethodNotAllowed, NotFound):
+            return None
+
+    def _found(self, scope: Scope) -> tuple[OwnedRoute, PathParams]:
+        """What `find` finds for a request; looked up again only if something has changed where it goes."""
+        path = get_route_path(scope) if scope.get("root_path") else scope["path"]
+        asked = (self, scope.get("method", WEBSOCKET), path)
+        found = scope.get("powerstrip.found")
+        if found is None or found[0] != asked:
+            found = scope["powerstrip.found"] = (asked, self.find(scope["type"], asked[1], path))
+        entry, params = found[1]
+        return entry, params
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
         if kind == "lifespan":
             await self._router.lifespan(scope, receive, send)
             return
-        path = get_route_path(scope) if scope.get("root_path") else scope["path"]
+        entry, params = self._found(scope)
         method = scope.get("method", WEBSOCKET)
-        entry, params = self.find(kind, method, path)
         scope["powerstrip.owner"] = entry.plugin
+        scope["powerstrip.route"] = entry
         scope["powerstrip.services"] = self.services
         scope["router"] = self._router
         scope["route"] = entry.route
