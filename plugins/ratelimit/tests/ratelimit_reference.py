@@ -20,14 +20,9 @@ class ReferenceStore:
         for count, verdict in zip(counts, verdicts, strict=True):
             if verdict.allowed:
                 self._count(count)
-        after = await self.peek(counts)
-        return Decision(
-            True,
-            [
-                Verdict(True, new.remaining, 0, new.reset_after) if old.allowed else old
-                for old, new in zip(verdicts, after, strict=True)
-            ],
-        )
+        after = await self.peek([count._replace(cost=1) for count in counts])
+        both = zip(verdicts, after, strict=True)
+        return Decision(True, [new._replace(allowed=True) if old.allowed else old for old, new in both])
 
     async def peek(self, counts):
         look = {Algorithm.SLIDING: self._sliding, Algorithm.GCRA: self._gcra, Algorithm.CONCURRENT: self._concurrent}

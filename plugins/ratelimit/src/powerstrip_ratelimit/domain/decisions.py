@@ -30,7 +30,7 @@ class Verdict(NamedTuple):
     remaining: int
     """Units that are left, after counting where it was counted; for `gcra` of the burst."""
     retry_after: int
-    """0 if allowed, else the time until the same would be allowed if nobody else asks."""
+    """If refused, the time until the same would be allowed; if that took the last unit, until one is free; else 0."""
     reset_after: int
     """Time until nothing is counted any more if nobody asks; 0 for `concurrent`."""
 

@@ -119,7 +119,7 @@ class SlidingTable(Table[Marks]):
             marks = self._few(policy, marks, now)
             if len(marks) == 1 and cost == 1 and counting:
                 keys[subject] = now
-                return Verdict(True, policy.limit - 1, 0, policy.period)
+                return Verdict(True, policy.limit - 1, 0 if policy.limit > 1 else policy.period, policy.period)
             if counting:
                 keys[subject] = marks
         elif len(marks) > 1 and marks[1] + policy.period <= now:
@@ -167,7 +167,7 @@ def _decide_sliding(policy: Policy, marks: list[int], cost: int, now: int, *, co
     else:
         marks.append(now)
         marks.append(cost)
-    return Verdict(True, limit - used, 0, policy.period)
+    return Verdict(True, limit - used, 0 if used < limit else marks[1] + policy.period - now, policy.period)
 
 
 def _sliding_retry(marks: list[int], missing: int) -> int:
@@ -197,7 +197,8 @@ class GcraTable(Table[int]):
         if counting:
             keys[subject] = now + after
             ahead = after
-        return Verdict(True, (tolerance - ahead) // interval, 0, ahead)
+        left = (tolerance - ahead) // interval
+        return Verdict(True, left, 0 if left else ahead + interval - tolerance, ahead)
 
     def _nothing(self) -> int:
         return _LONG_AGO
@@ -227,7 +228,8 @@ class LeaseTable(Table[Leases]):
         if leases is None:
             keys[subject] = leases = {}
         leases[lease] = now + policy.period
-        return Verdict(True, policy.limit - held - 1, 0, 0)
+        left = policy.limit - held - 1
+        return Verdict(True, left, 0 if left else CONCURRENT_RETRY, 0)
 
     def renew(self, count: Count, now: int) -> None:
         """Let a lease that has not ended last for another period."""
