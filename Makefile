@@ -26,7 +26,7 @@ serve: .venv/.installed ## Serve; CONFIG="a.yaml b.yaml" HOST=... PORT=... chang
 	@$(BIN)/powerstrip serve $(foreach file,$(CONFIG),--config $(file)) $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
 
 test: .venv/.installed-dev ## Run all tests; ARGS="-k health -x" goes to pytest
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 lint: .venv/.installed-dev ## Style, types, import rules, budgets, fresh reference
 	$(BIN)/ruff check

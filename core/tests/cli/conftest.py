@@ -95,7 +95,7 @@ def install(site: Path) -> Callable[..., None]:
     return put
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def own_logging() -> Iterator[None]:
     """Leaves logging as it was before a command configured it."""
     root = logging.getLogger()

@@ -69,7 +69,7 @@ class Strange(Plain):
 
 
 @pytest.fixture
-def lamp(write_config, install, own_logging):
+def lamp(write_config, install):
     install("mains", MAINS)
     install("lamp", LAMP)
     install("torch", "raise RuntimeError('burnt out')")
@@ -184,7 +184,7 @@ def test_debug_shows_the_traceback_and_no_local_variables(lamp, run):
     assert "hunter2" not in result.output
 
 
-def test_a_plugin_that_can_not_start_is_named_without_a_traceback(run, write_config, install, own_logging):
+def test_a_plugin_that_can_not_start_is_named_without_a_traceback(run, write_config, install):
     install("mains", MAINS.replace('print("mains on")', 'raise OSError("no current")'))
     install("lamp", LAMP)
     write_config("plugins: {lamp: on, mains: on}")

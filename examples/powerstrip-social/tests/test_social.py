@@ -1,11 +1,13 @@
 """Who can write, read, follow and delete what."""
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from powerstrip import Identity
 from powerstrip.testing import signed_in
+
+SOMEONE = UUID(int=1)
 
 
 def test_a_post_can_be_read_by_anyone(client, ada):
@@ -25,7 +27,7 @@ def test_a_post_that_says_nothing_or_too_much_is_refused(ada, text):
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "/posts"), ("GET", "/posts/feed"), ("PUT", f"/follows/{uuid4()}"), ("DELETE", f"/posts/{uuid4()}")],
+    [("POST", "/posts"), ("GET", "/posts/feed"), ("PUT", f"/follows/{SOMEONE}"), ("DELETE", f"/posts/{SOMEONE}")],
 )
 def test_a_stranger_has_to_sign_in(client, method, path):
     assert client.request(method, f"/api/v1{path}", json={"text": "Hello"}).status_code == 401
