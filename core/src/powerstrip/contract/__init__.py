@@ -16,7 +16,7 @@ from powerstrip.contract.errors import (
 from powerstrip.contract.events import Event, EventBus
 from powerstrip.contract.exports import ExportColumn, ExportSource
 from powerstrip.contract.findings import Finding, Position
-from powerstrip.contract.health import HealthCheck, HostStatus, HostStep, OwnedCheck
+from powerstrip.contract.health import HealthCheck, HostStatus, HostStep, OwnedCheck, ReloadOutcome
 from powerstrip.contract.hooks import HookCalls, hookimpl, hookspec
 from powerstrip.contract.identity import Identity, current_identity, identity_of, optional_identity, require
 from powerstrip.contract.interceptors import Exchange, Interceptor, Middleware, RequestHeaders, ResponseHeaders, Stage
@@ -92,6 +92,7 @@ __all__ = [
     "RateLimit",
     "RateLimitExceeded",
     "RateLimiter",
+    "ReloadOutcome",
     "RequestHeaders",
     "ResponseHeaders",
     "RouteInfo",

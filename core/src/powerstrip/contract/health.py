@@ -30,8 +30,25 @@ class OwnedCheck:
     check: HealthCheck
 
 
+@dataclass(frozen=True, slots=True)
+class ReloadOutcome:
+    """How a reload ended: `generation` serves since.
+
+    Of one that failed, `error` is the type of what made it fail, and `reason` says it in words, for operators.
+    `restart_needed` names what the config changed and only a restart can bring about.
+    """
+
+    ended_at: datetime
+    duration: float
+    succeeded: bool
+    generation: int
+    error: str | None = None
+    reason: str | None = None
+    restart_needed: tuple[str, ...] = ()
+
+
 class HostStatus(Protocol):
-    """The service through which a plugin sees the generation it runs in."""
+    """The service through which a plugin sees the generation it runs in: after a reload that keeps it, the next one."""
 
     @property
     def step(self) -> HostStep: ...
@@ -54,4 +71,9 @@ class HostStatus(Protocol):
     @property
     def unavailable(self) -> Mapping[str, str]:
         """The skipped plugins and why each is not available."""
+        ...
+
+    @property
+    def last_reload(self) -> ReloadOutcome | None:
+        """How the last reload of this process ended; None before the first."""
         ...

@@ -33,7 +33,11 @@ class HookCalls(Protocol):
     """The service through which a plugin calls the hooks it opened with `register_hookspecs`."""
 
     def call_each(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
-        """Call one hook plugin by plugin, in composition order; yields each plugin's name and result."""
+        """Call one hook plugin by plugin, in composition order; yields each plugin's name and result.
+
+        What a plugin learns so while it starts belongs to its state: when it would be told something else, a reload
+        calls its `adapt`, or starts it anew. Later calls ask the plugins of the generation that serves then.
+        """
         ...
 
 
