@@ -1,6 +1,6 @@
 """build: a composition becomes a FastAPI application. Nothing starts and nothing is read or opened."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
@@ -15,11 +15,12 @@ from powerstrip.contract.routes import RouteInfo
 from powerstrip.host.composition import Composition, Member
 from powerstrip.host.containment import CONTAINED
 from powerstrip.host.docs_pages import docs_routes
+from powerstrip.host.endpoints import OverridesProvider
 from powerstrip.host.interception import Layer, order_layers, stack_layers
 from powerstrip.host.openapi import OpenApiDocument
 from powerstrip.host.problems import Problems
 from powerstrip.host.registrations import Owned, Registrations, collect, implementation, source_of
-from powerstrip.host.routes import OwnedRoute, RouteFlattener, unavailable
+from powerstrip.host.routes import FlatKey, OwnedRoute, RouteFlattener, unavailable
 from powerstrip.host.routing import RouteIndex
 
 # What is wrong with one plugin alone: it may be skipped, where a conflict of two leaves open which of them should go.
@@ -34,6 +35,9 @@ class Assembly:
     registrations: Registrations
     layers: tuple[Layer, ...]
     index: RouteIndex
+    made: Mapping[FlatKey, Sequence[OwnedRoute]]
+    """The flat routes, for a reload to take again."""
+    overrides: OverridesProvider
     inspected: tuple[Finding, ...] = ()
     """Warnings of plugins that saw the routes."""
 
@@ -48,12 +52,17 @@ class Assembly:
         return [_placed(self.composition, finding) for finding in found]
 
 
-def build_application(composition: Composition) -> FastAPI:
+def build_application(
+    composition: Composition, running: Assembly | None = None, overrides: OverridesProvider | None = None
+) -> FastAPI:
     """Ask the plugins what they bring and make one application of it.
 
-    Raises BuildError with all findings. Plugins that fail here and may be skipped are left out.
+    What the plugins that it has in common with a `running` assembly have brought and what was made of their routes is
+    taken again, so `overrides` has to stand for the overrides of all applications that take routes from one another;
+    without it they are this application's. Raises BuildError with all findings. Plugins that fail here and may be
+    skipped are left out.
     """
-    composition, registrations = collect(composition)
+    composition, registrations = collect(composition, running.registrations if running else None)
     config = composition.config
     listens = telemetry_listens()
     app = FastAPI(
@@ -66,7 +75,7 @@ def build_application(composition: Composition) -> FastAPI:
     )
     while True:
         try:
-            assemble(app, composition, registrations)
+            assemble(app, composition, registrations, overrides or app, running.made if running else {})
         except BuildError as error:
             composition = _without_culprits(composition, error)
         else:
@@ -94,15 +103,23 @@ def telemetry_listens() -> bool:
     return find_spec("opentelemetry.sdk") is not None
 
 
-def assemble(app: FastAPI, composition: Composition, registrations: Registrations) -> Assembly:
+def assemble(
+    app: FastAPI,
+    composition: Composition,
+    registrations: Registrations,
+    overrides: OverridesProvider,
+    made: Mapping[FlatKey, Sequence[OwnedRoute]],
+) -> Assembly:
     """(Re)fill an application: routes behind one index, inside the layers, inside the problem handling.
 
-    The routes of skipped plugins answer 503; nothing else of theirs takes part.
+    Routes that were `made` of the same routers before are taken again. The routes of skipped plugins answer
+    503; nothing else of theirs takes part.
     """
     registrations = registrations.without(frozenset(composition.skipped))
     config = composition.config
     layers = order_layers(registrations.interceptors, registrations.middleware)
-    routes = [*_flat_routes(app, composition, registrations)]
+    flattener = RouteFlattener(config.api.prefix, overrides, made)
+    routes = [*_flat_routes(flattener, composition, registrations)]
     if config.app.docs_enabled:
         routes += docs_routes(app)
     index = RouteIndex(app.router, routes)
@@ -120,13 +137,14 @@ def assemble(app: FastAPI, composition: Composition, registrations: Registration
     except BuildError as error:
         raise BuildError([_placed(composition, finding) for finding in error.findings]) from error
     warnings = tuple(finding for finding in inspected if finding.level != "error")
-    assembly = Assembly(composition, registrations, tuple(layers), index, warnings)
+    assembly = Assembly(composition, registrations, tuple(layers), index, flattener.made, overrides, warnings)
     app.state.powerstrip = assembly
     return assembly
 
 
-def _flat_routes(app: FastAPI, composition: Composition, registrations: Registrations) -> Iterator[OwnedRoute]:
-    flattener = RouteFlattener(composition.config.api.prefix, app)
+def _flat_routes(
+    flattener: RouteFlattener, composition: Composition, registrations: Registrations
+) -> Iterator[OwnedRoute]:
     versions = {
         name: installed.version
         for name, installed in composition.discovery.plugins.items()
@@ -136,7 +154,7 @@ def _flat_routes(app: FastAPI, composition: Composition, registrations: Registra
         prefix = composition.config.plugins[entry.plugin].prefix or ""
         label = f"{entry.plugin}@{versions[entry.plugin]}"
         try:
-            flat = list(flattener.flatten(entry, prefix, label))
+            flat = flattener.flatten(entry, prefix, label)
         except Exception as error:
             if entry.plugin in composition.skipped:
                 continue

@@ -1,10 +1,14 @@
 """serve: the ASGI application that the server runs."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 from starlette.types import Receive, Scope, Send
 
+from powerstrip.contract.problems import PluginUnavailable
+from powerstrip.host.calls import Call
+from powerstrip.host.problems import Problems
 from powerstrip.host.supervisor import Supervisor
 
 
@@ -29,12 +33,22 @@ class Dispatcher:
         generation = self._supervisor.current
         if generation is None:
             raise RuntimeError("no generation is serving: the server must run the lifespan first")
-        generation.acquire()
+        leases = generation.leases
+        call = Call(leases, scope, receive, send)
+        leases.add(call)
         try:
             scope["app"] = generation.application
-            await generation.entry(scope, receive, send)
+            scope["powerstrip.call"] = call
+            await generation.entry(scope, call.receive, call.send)
+        except asyncio.CancelledError:
+            if not call.is_ended or call.task is None:
+                raise
+            call.task.uncancel()
         finally:
-            generation.release()
+            leases.remove(call)
+        if call.is_ended and not await call.settle():
+            problem = PluginUnavailable("the plugin that answers is being stopped", headers={"Retry-After": "1"})
+            await Problems().response(problem, scope)(scope, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -8,9 +8,10 @@ import inspect
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
-from fastapi import FastAPI, params
+from fastapi import params, routing
+from fastapi.dependencies import models
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.datastructures import QueryParams
@@ -36,8 +37,15 @@ class _Request(Request):
         return {}
 
 
-def path_operation(route: APIRoute, app: FastAPI) -> ASGIApp:
-    """What answers a route, as `route.app` would; `app` is asked for its dependency overrides."""
+class OverridesProvider(Protocol):
+    """What FastAPI asks for `dependency_overrides`: an application, or what stands for those of several generations."""
+
+    @property
+    def dependency_overrides(self) -> dict[Callable[..., Any], Callable[..., Any]]: ...
+
+
+def path_operation(route: APIRoute, overrides: OverridesProvider) -> ASGIApp:
+    """What answers a route, as `route.app` would."""
     if route.max_body_size is not None:
         return _limited(route.app)
     run = route.get_route_handler()
@@ -55,7 +63,7 @@ def path_operation(route: APIRoute, app: FastAPI) -> ASGIApp:
             raise RuntimeError("a dependency with yield swallowed the exception of its path operation: raise it again")
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        if app.dependency_overrides:
+        if overrides.dependency_overrides:
             await serve_keeping_open(scope, receive, send)
             return
         request = _Request(scope, receive, send)
@@ -92,3 +100,16 @@ def _yields(call: Any) -> bool:
         call = call.func
     functions = [inspect.unwrap(call), *([type(call).__call__] if callable(call) else [])]
     return any(inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one) for one in functions)
+
+
+def forget_endpoints() -> None:
+    """Empty what FastAPI remembers of the functions that it has looked at.
+
+    It would keep the last few thousand of them in memory, and with them the plugins that have stopped; some by their
+    identity, which another function may have by then. At those that stay it looks again.
+    """
+    for known in vars(models).values():
+        clear = getattr(known, "cache_clear", None)
+        if clear is not None:
+            clear()
+    getattr(routing, "_endpoint_context_cache", {}).clear()

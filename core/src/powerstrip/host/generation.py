@@ -1,29 +1,53 @@
 """One built and started composition."""
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from powerstrip.contract.clock import Clock, SystemClock
 from powerstrip.contract.errors import StartError
-from powerstrip.contract.health import HostStatus, HostStep, OwnedCheck
+from powerstrip.contract.events import EventBus
+from powerstrip.contract.health import HostStatus, HostStep, OwnedCheck, ReloadOutcome
 from powerstrip.host.application import Assembly, assemble, build_application, telemetry_listens
+from powerstrip.host.calls import Leases, end_calls, wait_for_calls
 from powerstrip.host.composition import Composition, Member, compose
 from powerstrip.host.config.config import read_config
 from powerstrip.host.discovery import Discovery, discover_plugins
-from powerstrip.host.lifecycle import Lifecycle, Limits, Startable
-from powerstrip.host.registrations import implementation
+from powerstrip.host.lifecycle import Lifecycle, Limits, RunningPlugin, Startable
+from powerstrip.host.registrations import Registrations, implementation
 from powerstrip.host.services import InProcessEventBus, ServiceRegistry
+from powerstrip.host.staying import adapted, switch_over
+from powerstrip.host.views import PluginView
 
 logger = logging.getLogger(__name__)
 
 HOST_SERVICES = "powerstrip"
+
+
+class Lineage:
+    """What all generations of one process have in common."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock: Clock = clock or SystemClock()
+        self.events: EventBus = InProcessEventBus()
+        self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
+        self.last_reload: ReloadOutcome | None = None
+
+
+@dataclass(frozen=True)
+class Inheritance:
+    """What a generation takes over from the one that serves: running plugins, and those of them that must adapt."""
+
+    running: Mapping[str, RunningPlugin] = field(default_factory=dict)
+    adapting: frozenset[str] = frozenset()
 
 
 class Generation(HostStatus):
@@ -33,24 +57,36 @@ class Generation(HostStatus):
     2. `start()` enters the plugins' lifespans, dependencies first. A plugin that fails is skipped
        with what requires it if its section says so; else what had started is stopped again and
        StartError is raised.
-    3. It serves. Each request leases it: `acquire()` before, `release()` after its response ends.
-    4. `drain()` waits until no lease is left.
+    3. It serves. Each call leases it until its response ends: `leases`.
+    4. `drain()` waits until none is left; `drain_out()` for those that may need a plugin that stops, and ends
+       those of such plugins.
     5. `stop()` leaves the lifespans, dependants first. It may be called at any time, also twice.
+
+    A reload makes the next one of a composition whose members are the same objects where they are kept. Between
+    `start()` and `succeed()` both have them, and the older one owns them.
     """
 
-    def __init__(self, number: int, composition: Composition, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        number: int,
+        composition: Composition,
+        clock: Clock | None = None,
+        *,
+        lineage: Lineage | None = None,
+        previous: "Generation | None" = None,
+    ) -> None:
+        """With a `lineage` it is one of several, and takes what it can from the `previous` one."""
         self._number = number
-        self._clock = clock or SystemClock()
-        self.application: FastAPI = build_application(composition)
+        self._lineage = lineage or Lineage(clock)
+        self.application: FastAPI = build_application(composition, previous.assembly if previous else None, lineage)
         self.entry: ASGIApp = self.application
         """What a server calls; it expects `scope["app"]` to be the application."""
+        self.leases = Leases()
+        self.services = ServiceRegistry()
         self._step: HostStep = "starting"
-        self._started_at = self._clock.now()
-        server = composition.config.server
-        self._limits = Limits(start=server.start_timeout, stop=server.stop_timeout)
-        self._lifecycle: Lifecycle | None = None
-        self._leases = 0
-        self._idle = asyncio.Event()  # set while draining, when the last lease ends
+        self._started_at = self._lineage.clock.now()
+        self._lifecycle = self._new_lifecycle()
+        self._switches: list[Callable[[], None]] = []
 
     @property
     def assembly(self) -> Assembly:
@@ -58,8 +94,17 @@ class Generation(HostStatus):
         return assembly
 
     @property
+    def registrations(self) -> Registrations:
+        return self.assembly.registrations
+
+    @property
     def composition(self) -> Composition:
         return self.assembly.composition
+
+    @property
+    def running(self) -> Mapping[str, RunningPlugin]:
+        """The plugins that have started, dependencies first."""
+        return self._lifecycle.running
 
     @property
     def generation(self) -> int:
@@ -83,58 +128,84 @@ class Generation(HostStatus):
 
     @property
     def checks(self) -> Sequence[OwnedCheck]:
-        return [OwnedCheck(entry.plugin, entry.value) for entry in self.assembly.registrations.health_checks]
+        return [OwnedCheck(entry.plugin, entry.value) for entry in self.registrations.health_checks]
 
     @property
     def unavailable(self) -> Mapping[str, str]:
         return {name: skipped.reason for name, skipped in self.composition.skipped.items()}
 
-    async def start(self, only: Collection[str] | None = None) -> None:
+    @property
+    def last_reload(self) -> ReloadOutcome | None:
+        return self._lineage.last_reload
+
+    async def start(self, only: Collection[str] | None = None, inheritance: Inheritance | None = None) -> None:
         """Start every plugin; raises StartError for the first that fails and may not be skipped.
 
         With `only`, start none but these: the others still answer hooks, which is all that a command needs of them.
+
+        With an `inheritance`, those of it run already.
         """
-        services = ServiceRegistry()
-        services.provide(HOST_SERVICES, (self, self._clock, InProcessEventBus(), self.assembly.registrations))
-        lifecycle = self._lifecycle = Lifecycle(services, self._limits)
+        lineage = self._lineage
+        self.services = ServiceRegistry()
+        self._lifecycle = self._new_lifecycle()
+        self.services.provide(HOST_SERVICES, (self, lineage.clock, lineage.events, self.registrations))
         self._step = "starting"
         try:
-            await self._start_members(lifecycle, only)
+            await self._start_members(only, inheritance or Inheritance())
         except BaseException:
             await self.stop()
             raise
-        self.assembly.index.services = services
-        self._started_at = self._clock.now()
+        self.assembly.index.services = self.services
+        self._started_at = lineage.clock.now()
         self.entry = _entry(self.application)
         self._step = "serving"
 
-    async def _start_members(self, lifecycle: Lifecycle, only: Collection[str] | None) -> None:
+    def _new_lifecycle(self) -> Lifecycle:
+        server = self.composition.config.server
+        return Lifecycle(self.services, Limits(start=server.start_timeout, stop=server.stop_timeout))
+
+    async def _start_members(self, only: Collection[str] | None, inheritance: Inheritance) -> None:
         composition = self.composition
         for member in self.composition.members:
             if member.name in composition.skipped or (only is not None and member.name not in only):
                 continue
+            running = inheritance.running.get(member.name)
             try:
-                await lifecycle.start(self._startable(member))
+                if running is not None:
+                    await self._invite(member, running, adapts=member.name in inheritance.adapting)
+                else:
+                    await self._lifecycle.start(self._startable(member), PluginView(self))
             except StartError as error:
-                if member.section.on_failure != "skip":
+                if member.section.on_failure != "skip" or running is not None:
                     raise
                 logger.exception("plugin skipped: it failed to start", extra={"plugin": member.name})
                 composition = composition.skip(member.name, error.reason)
         if composition is not self.composition:
-            assemble(self.application, composition, self.assembly.registrations)
+            assembly = self.assembly
+            assemble(self.application, composition, assembly.registrations, assembly.overrides, assembly.made)
+
+    async def _invite(self, member: Member, running: RunningPlugin, *, adapts: bool) -> None:
+        if adapts:
+            view = PluginView(self)
+            switch = await adapted(member, view, self.composition.config.server.start_timeout)
+            self._switches += [lambda: running.view.merge(view), partial(switch_over, member.name, switch)]
+        self._lifecycle.invite(running)
 
     def _startable(self, member: Member) -> Startable:
-        registrations = self.assembly.registrations
+        registrations = self.registrations
         tasks = [entry.value for entry in registrations.tasks if entry.plugin == member.name]
         return Startable(member.name, implementation(registrations.manager, member.plugin, "lifespan"), tasks)
 
-    def acquire(self) -> None:
-        self._leases += 1
-
-    def release(self) -> None:
-        self._leases -= 1
-        if not self._leases and self._step == "draining":
-            self._idle.set()
+    def succeed(self, previous: "Generation") -> None:
+        """Own what was inherited from now on. It is called at the swap, and waits for nothing."""
+        kept = [running for name, running in self.running.items() if previous.running.get(name) is running]
+        self._lifecycle.take_over()
+        previous._lifecycle.hand_over(kept)  # noqa: SLF001 - of the same class
+        for switch in self._switches:
+            switch()
+        self._switches.clear()
+        for running in kept:
+            running.view.move(self)
 
     def announce_drain(self) -> None:
         """Turn readiness red; requests are still served."""
@@ -144,20 +215,28 @@ class Generation(HostStatus):
     async def drain(self) -> bool:
         """Wait until no lease is left, for `server.drain_timeout` at most; tells whether none is."""
         self.announce_drain()
-        try:
-            async with asyncio.timeout(self.composition.config.server.drain_timeout):
-                while self._leases:
-                    self._idle.clear()
-                    await self._idle.wait()
-        except TimeoutError:
-            return False
-        return True
+        timeout = self.composition.config.server.drain_timeout
+        return await wait_for_calls([self.leases], self.running.keys(), timeout)
+
+    async def drain_out(self, earlier: Sequence[Leases] = ()) -> None:
+        """Let go of what no later generation keeps, so that it can be stopped.
+
+        Its calls have `server.drain_timeout` to end; then those that such a plugin answers are ended, `earlier` ones
+        included. WebSockets and streams of plugins that are kept live on.
+        """
+        self.announce_drain()
+        leaving = frozenset(self.running)
+        if leaving:
+            server = self.composition.config.server
+            everywhere = (*earlier, self.leases)
+            await wait_for_calls(everywhere, leaving, server.drain_timeout)
+            left = [call for leases in everywhere for call in leases.of(leaving)]
+            await end_calls([*left, *self.leases.unrouted()], server.stop_timeout)
 
     async def stop(self) -> None:
         """Stop what has started, dependants first. Failures are logged; nothing is left running."""
-        lifecycle, self._lifecycle = self._lifecycle, None
-        if lifecycle is not None:
-            await lifecycle.stop()
+        await self._lifecycle.stop()
+        if not len(self.leases):
             self.assembly.index.services = None
         self._step = "stopped"
 

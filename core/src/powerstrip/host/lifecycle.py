@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from powerstrip.contract.errors import StartError, StopError
@@ -13,6 +14,7 @@ from powerstrip.contract.tasks import BackgroundTask
 from powerstrip.host.containment import CONTAINED, contained
 from powerstrip.host.logs import current_owner
 from powerstrip.host.services import ServiceRegistry
+from powerstrip.host.views import PluginView
 
 logger = logging.getLogger(__name__)
 
@@ -40,87 +42,130 @@ class Startable:
 
 
 class Lifecycle:
-    """The started plugins of one generation.
+    """The running plugins of one generation, dependencies first.
 
-    Whatever happens, exactly the plugins that have started are stopped, in reverse, once.
+    Those that it has started it stops, exactly once and in reverse, whatever happens. Those of another generation are
+    its guests until `take_over`, and of the others those that a later generation keeps are let go by `hand_over`.
     """
 
     def __init__(self, services: ServiceRegistry, limits: Limits) -> None:
         self._services = services
         self._limits = limits
-        self._running: list[_RunningPlugin] = []
+        self._running: dict[str, RunningPlugin] = {}
+        self._guests: set[str] = set()
 
-    async def start(self, startable: Startable) -> None:
+    @property
+    def running(self) -> Mapping[str, "RunningPlugin"]:
+        return MappingProxyType(self._running)
+
+    async def start(self, startable: Startable, view: PluginView) -> None:
         """Start one plugin. Raises StartError when it fails or takes too long; it is cleaned up by then."""
-        running = _RunningPlugin(startable, self._services, self._limits)
+        running = RunningPlugin(startable, view, self._limits)
         await running.start()
-        self._running.append(running)
+        self._enlist(running)
+        running.begin_tasks()
         logger.debug("plugin started", extra={"plugin": startable.plugin})
+
+    def invite(self, running: "RunningPlugin") -> None:
+        """Let a plugin of the generation that serves be one of this generation as well."""
+        self._guests.add(running.name)
+        self._enlist(running)
+
+    def take_over(self) -> None:
+        """The guests are this generation's own from now on, with its limits."""
+        for name in self._guests:
+            self._running[name].limits = self._limits
+        self._guests.clear()
+
+    def hand_over(self, kept: Collection["RunningPlugin"]) -> None:
+        """Let those go that are another generation's own from now on. Their services can still be found here."""
+        staying = {id(running) for running in kept}
+        self._running = {name: running for name, running in self._running.items() if id(running) not in staying}
 
     async def stop(self) -> list[StopError]:
         """Stop what has started, in reverse; returns what went wrong, which is also logged."""
         errors: list[StopError] = []
         while self._running:
-            error = await self._running.pop().stop()
+            name, running = self._running.popitem()
+            if name in self._guests:
+                continue
+            await running.end_tasks()
+            self._services.withdraw(name)
+            error = await running.stop()
             if error is not None:
                 logger.error("plugin failed to stop", exc_info=error, extra={"plugin": error.plugin})
                 errors.append(error)
         return errors
 
+    def _enlist(self, running: "RunningPlugin") -> None:
+        self._running[running.name] = running
+        self._services.provide(running.name, running.provided)
 
-class _RunningPlugin:
-    """Enters and leaves one lifespan in one task, as structured concurrency wants it."""
 
-    def __init__(self, startable: Startable, services: ServiceRegistry, limits: Limits) -> None:
-        self._plugin = startable.plugin
+class RunningPlugin:
+    """One plugin that runs: its lifespan, entered and left in one task, and its background tasks."""
+
+    def __init__(self, startable: Startable, view: PluginView, limits: Limits) -> None:
+        self.name = startable.plugin
+        self.view = view
+        self.limits = limits
+        self.provided: Any = None
         self._lifespan = startable.lifespan or _no_lifespan
         self._background = startable.tasks
-        self._services = services
-        self._limits = limits
         self._stopping = asyncio.Event()
         self._ready: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._supervised: list[asyncio.Task[None]] = []
-        self._task = asyncio.create_task(self._run(), name=f"powerstrip:{self._plugin}")
+        self._hanging: list[asyncio.Task[None]] = []
+        self._task = asyncio.create_task(self._run(), name=f"powerstrip:{self.name}")
+
+    @property
+    def is_up(self) -> bool:
+        """False when its lifespan has ended by itself."""
+        return not self._task.done()
 
     async def start(self) -> None:
         try:
-            done, _ = await asyncio.wait([self._ready], timeout=self._limits.start)
+            done, _ = await asyncio.wait([self._ready], timeout=self.limits.start)
         except asyncio.CancelledError:
             await self._abandon()
             raise
         if not done:
             await self._abandon()
-            raise StartError(self._plugin, "start", f"took longer than {self._limits.start:g} s")
+            raise StartError(self.name, "start", f"took longer than {self.limits.start:g} s")
         error = self._ready.exception()
         if error is not None:
-            raise StartError(self._plugin, "start", f"{type(error).__name__}: {error}") from error
-        self._services.provide(self._plugin, self._ready.result())
+            raise StartError(self.name, "start", f"{type(error).__name__}: {error}") from error
+        self.provided = self._ready.result()
+        self.view.settle()
         self._task.add_done_callback(self._notice_early_end)
-        for task in self._background:
-            name = f"powerstrip:{self._plugin}:{task.name}"
-            self._supervised.append(asyncio.create_task(_supervise(self._plugin, task, self._services), name=name))
 
-    async def stop(self) -> StopError | None:
+    def begin_tasks(self) -> None:
+        for task in self._background:
+            name = f"powerstrip:{self.name}:{task.name}"
+            self._supervised.append(asyncio.create_task(_supervise(self.name, task, self.view), name=name))
+
+    async def end_tasks(self) -> None:
         for task in self._supervised:
             task.cancel()
-        hanging = await self._finish(self._supervised)
-        self._services.withdraw(self._plugin)
+        self._hanging += await self._finish(self._supervised)
+
+    async def stop(self) -> StopError | None:
         self._stopping.set()
-        hanging += await self._finish([self._task])
-        if hanging:
-            names = ", ".join(sorted(task.get_name() for task in hanging))
-            return StopError(self._plugin, "stop", f"took longer than {self._limits.stop:g} s: {names}")
+        self._hanging += await self._finish([self._task])
+        if self._hanging:
+            names = ", ".join(sorted(task.get_name() for task in self._hanging))
+            return StopError(self.name, "stop", f"took longer than {self.limits.stop:g} s: {names}")
         error = None if self._task.cancelled() else self._task.exception()
         if error is None:
             return None
-        stop_error = StopError(self._plugin, "stop", f"{type(error).__name__}: {error}")
+        stop_error = StopError(self.name, "stop", f"{type(error).__name__}: {error}")
         stop_error.__cause__ = error
         return stop_error
 
     async def _run(self) -> None:
-        current_owner.set(self._plugin)
+        current_owner.set(self.name)
         try:
-            async with self._lifespan(self._services) as provided:
+            async with self._lifespan(self.view) as provided:
                 if not self._ready.done():
                     self._ready.set_result(provided)
                 await self._stopping.wait()
@@ -132,7 +177,7 @@ class _RunningPlugin:
     async def _abandon(self) -> None:
         self._task.cancel()
         if await self._finish([self._task]):
-            logger.error("plugin ignores its cancellation and is left behind", extra={"plugin": self._plugin})
+            logger.error("plugin ignores its cancellation and is left behind", extra={"plugin": self.name})
         if self._ready.done():
             self._ready.exception()  # seen: the caller raises its own error
 
@@ -140,7 +185,7 @@ class _RunningPlugin:
         """Wait for tasks for as long as a stop may take; those still running are cancelled and returned."""
         if not tasks:
             return []
-        _, hanging = await asyncio.wait(tasks, timeout=self._limits.stop)
+        _, hanging = await asyncio.wait(tasks, timeout=self.limits.stop)
         for task in hanging:
             task.cancel()
         return list(hanging)
@@ -148,7 +193,7 @@ class _RunningPlugin:
     def _notice_early_end(self, task: "asyncio.Task[None]") -> None:
         if not self._stopping.is_set():
             error = None if task.cancelled() else task.exception()
-            logger.error("plugin ended while it was serving", exc_info=error, extra={"plugin": self._plugin})
+            logger.error("plugin ended while it was serving", exc_info=error, extra={"plugin": self.name})
 
 
 def _startup_failure(error: BaseException) -> BaseException:

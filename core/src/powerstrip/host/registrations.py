@@ -67,6 +67,7 @@ class Registrations(HookCalls):
     tasks: list[Owned[BackgroundTask]] = field(default_factory=list)
     findings: list[Owned[Finding]] = field(default_factory=list)
     openapi: list[Owned[Callable[..., None]]] = field(default_factory=list)
+    hookspecs: list[Owned[type]] = field(default_factory=list)
     manager: pluggy.PluginManager = field(default_factory=_new_manager)
     unavailable: frozenset[str] = frozenset()
 
@@ -78,6 +79,25 @@ class Registrations(HookCalls):
                 owned = [entry for entry in getattr(self, kind.name) if entry.plugin not in unavailable]
                 setattr(kept, kind.name, owned)
         return kept
+
+    def has_hook(self, hook: str) -> bool:
+        return hasattr(self.manager.hook, hook)
+
+    def contributors(self, hook: str) -> tuple[tuple[str, AnyPlugin], ...]:
+        """The plugins that answer a hook, as `call_each` asks them."""
+        impls = getattr(self.manager.hook, hook).get_hookimpls()
+        return tuple((impl.plugin_name, impl.plugin) for impl in impls if impl.plugin_name not in self.unavailable)
+
+    def copy_from(self, other: "Registrations", plugin: AnyPlugin) -> None:
+        """Take over what a running plugin has registered, instead of asking it again."""
+        self.manager.register(plugin, name=plugin.name)
+        for kind in fields(self):
+            if kind.name not in ("manager", "unavailable"):
+                taken = [entry for entry in getattr(other, kind.name) if entry.plugin == plugin.name]
+                getattr(self, kind.name).extend(taken)
+        for entry in self.hookspecs:
+            if entry.plugin == plugin.name:
+                self.manager.add_hookspecs(entry.value)
 
     def call_each(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
         for impl in getattr(self.manager.hook, hook).get_hookimpls():
@@ -97,8 +117,8 @@ _KINDS: tuple[tuple[str, str, type], ...] = (
 )
 
 
-def collect(composition: Composition) -> tuple[Composition, Registrations]:
-    """Call the `register_…` hooks of every member, once.
+def collect(composition: Composition, running: Registrations | None = None) -> tuple[Composition, Registrations]:
+    """Call the `register_…` hooks of every member, once. Of members that are `running` already what they said is taken.
 
     Returns the composition again, without the members that failed and may be skipped. Raises
     BuildError with all findings of the others.
@@ -107,8 +127,11 @@ def collect(composition: Composition) -> tuple[Composition, Registrations]:
     findings: list[Finding] = []
     skipped = [entry.member for entry in composition.skipped.values() if entry.member]
     for member in [*composition.members, *skipped]:
+        if running is not None and running.manager.get_plugin(member.name) is member.plugin:
+            registrations.copy_from(running, member.plugin)
+            continue
         with owned_by(member.name):
-            failure = _enlist(registrations.manager, member) or _collect_from(registrations, member)
+            failure = _enlist(registrations, member) or _collect_from(registrations, member)
         if failure is None or member.name in composition.skipped:
             continue
         if member.section.on_failure == "skip":
@@ -138,11 +161,13 @@ def _short(filename: str) -> str:
     return str(Path(*parts[-2:]))
 
 
-def _enlist(manager: pluggy.PluginManager, member: Member) -> Finding | None:
+def _enlist(registrations: Registrations, member: Member) -> Finding | None:
+    manager = registrations.manager
     try:
         manager.register(member.plugin, name=member.name)
         for specs in _results(manager, member, "register_hookspecs"):
             manager.add_hookspecs(specs)
+            registrations.hookspecs.append(Owned(member.name, specs))
     except CONTAINED as error:
         return _failure(member.name, "plugin.bad-hook", f"can't be registered: {error}")
     return None

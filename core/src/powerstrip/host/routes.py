@@ -1,12 +1,11 @@
 """build: plugins' routers become flat routes, each with its whole path and its owner."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from fastapi import FastAPI
 from fastapi.datastructures import Default
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, APIWebSocketRoute, RouteContext, iter_route_contexts
@@ -16,11 +15,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from powerstrip.contract.limits import RateLimit
 from powerstrip.contract.problems import PluginUnavailable
 from powerstrip.contract.routes import Access, Routes, public
-from powerstrip.host.endpoints import path_operation
+from powerstrip.host.endpoints import OverridesProvider, path_operation
 from powerstrip.host.registrations import Owned, source_of
 
 HOST = "powerstrip"
 WEBSOCKET = "WEBSOCKET"
+ANY_METHOD = "*"
 
 _STRICTNESS: Mapping[str, int] = {"public": 0, "optional": 1, "identity": 2, "role": 3, "permission": 3}
 
@@ -48,6 +48,13 @@ class OwnedRoute:
         return isinstance(self.route, WebSocketRoute)
 
     @property
+    def method_names(self) -> list[str]:
+        """Its methods, `WEBSOCKET` of a WebSocket's, `*` where it takes all, as a mount does."""
+        if self.is_websocket:
+            return [WEBSOCKET]
+        return sorted(self.methods) if self.methods else [ANY_METHOD]
+
+    @property
     def name(self) -> str:
         return str(getattr(self.route, "name", ""))
 
@@ -65,6 +72,11 @@ class OwnedRoute:
         return source_of(self.endpoint)
 
 
+FlatKey = tuple[str, int, str | None, str, str]
+"""Plugin, router, version, path before the router's own, label. A router is told by its identity: it is kept alive by
+the registrations beside which these keys stand."""
+
+
 class RouteFlattener:
     """Makes the flat routes of one application.
 
@@ -73,16 +85,38 @@ class RouteFlattener:
     `url_for` and OpenAPI then agree on.
     """
 
-    def __init__(self, api_prefix: str, application: FastAPI) -> None:
+    def __init__(
+        self, api_prefix: str, overrides: OverridesProvider, made: Mapping[FlatKey, Sequence[OwnedRoute]]
+    ) -> None:
+        """`made` are the routes of an application before, to be taken again where they would come out the same."""
+        self.made: dict[FlatKey, Sequence[OwnedRoute]] = {}
+        self._made_before = made
         self._api_prefix = api_prefix
-        self._application = application
+        self._overrides = overrides
         self._operation_ids: set[str] = set()
         self._limit_names: dict[RateLimit, str] = {}
 
-    def flatten(self, entry: Owned[Routes], prefix: str, label: str) -> Iterator[OwnedRoute]:
+    def flatten(self, entry: Owned[Routes], prefix: str, label: str) -> Sequence[OwnedRoute]:
         """The routes of one router; `prefix` is the operator's, `label` what OpenAPI calls the plugin."""
         version = entry.value.version
         base = f"{self._api_prefix}/{version}{prefix}" if version is not None else prefix
+        key = (entry.plugin, id(entry.value.router), version, base, label)
+        routes = self._again(key, entry) or list(self._flatten(entry, base, label))
+        self.made[key] = routes
+        return routes
+
+    def _again(self, key: FlatKey, entry: Owned[Routes]) -> Sequence[OwnedRoute] | None:
+        """The routes as they were made before, unless one would get another operation id beside those made so far."""
+        routes = self._made_before.get(key, ())
+        given = set(self._operation_ids)
+        operation_id = self._operation_id(entry.plugin, entry.value.version)
+        for route in (known.route for known in routes if isinstance(known.route, APIRoute)):
+            if not route.operation_id and operation_id(route) != route.unique_id:
+                self._operation_ids = given
+                return None
+        return [replace(known, limits=self._named(known, known.limits)) if known.limits else known for known in routes]
+
+    def _flatten(self, entry: Owned[Routes], base: str, label: str) -> Iterator[OwnedRoute]:
         for context in iter_route_contexts(entry.value.router.routes):
             route = context.route if context.original_route is context.route else context.original_route
             flat = self._flat(entry, context, route, base, label)
@@ -91,11 +125,11 @@ class RouteFlattener:
             owned = OwnedRoute(
                 entry.plugin, flat, self._app(flat), frozenset(methods) if methods else None, _access(dependant)
             )
-            yield replace(owned, limits=self._limits(owned, dependant))
+            limits = [call for call in _calls(dependant) if isinstance(call, RateLimit)]
+            yield replace(owned, limits=self._named(owned, limits))
 
-    def _limits(self, entry: OwnedRoute, dependant: Dependant | None) -> dict[RateLimit, str]:
+    def _named(self, entry: OwnedRoute, found: Iterable[RateLimit]) -> dict[RateLimit, str]:
         """The limits of one route, named after the first route that states them unless they bring a name."""
-        found = [call for call in _calls(dependant) if isinstance(call, RateLimit)]
         for limit in found:
             where = f"{' '.join(sorted(entry.methods or (WEBSOCKET,)))} {entry.path}"
             taken = self._limit_names.values()
@@ -106,7 +140,7 @@ class RouteFlattener:
 
     def _app(self, flat: BaseRoute) -> ASGIApp:
         if isinstance(flat, APIRoute):
-            return path_operation(flat, self._application)
+            return path_operation(flat, self._overrides)
         return flat.handle if isinstance(flat, Mount) else getattr(flat, "app", flat.handle)
 
     def _flat(self, entry: Owned[Routes], context: RouteContext, route: BaseRoute, base: str, label: str) -> BaseRoute:
@@ -119,7 +153,7 @@ class RouteFlattener:
                 route.endpoint,
                 name=route.name,
                 dependencies=context.dependencies,
-                dependency_overrides_provider=self._application,
+                dependency_overrides_provider=self._overrides,
             )
         if isinstance(route, Route):
             return Route(path, route.endpoint, methods=list(route.methods or ()) or None, name=route.name)
@@ -147,7 +181,7 @@ class RouteFlattener:
             tags=tags,
             methods=context.methods,
             openapi_extra={"x-plugin": label, **(context.openapi_extra or {})},
-            dependency_overrides_provider=self._application,
+            dependency_overrides_provider=self._overrides,
             form_limits={**entry.value.router.form_limits, **route.form_limits},
             generate_unique_id_function=self._operation_id(entry.plugin, entry.value.version),
         )
@@ -163,7 +197,7 @@ class RouteFlattener:
         moved.path_regex, moved.path_format, moved.param_convertors = compile_path(path)
         moved.tags = list(route.tags) or [entry.plugin]
         moved.openapi_extra = {"x-plugin": label, **(route.openapi_extra or {})}
-        moved.dependency_overrides_provider = self._application
+        moved.dependency_overrides_provider = self._overrides
         moved.form_limits = {**entry.value.router.form_limits, **route.form_limits}
         moved.unique_id = route.operation_id or self._operation_id(entry.plugin, entry.value.version)(moved)
         # `public` has been read by now, and running it would cost each request some microseconds.

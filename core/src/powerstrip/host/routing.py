@@ -109,6 +109,9 @@ class RouteIndex:
         method = scope.get("method", WEBSOCKET)
         scope["powerstrip.owner"] = entry.plugin
         scope["powerstrip.route"] = entry
+        call = scope.get("powerstrip.call")
+        if call is not None:
+            call.owner = entry.plugin
         scope["powerstrip.services"] = self.services
         scope["router"] = self._router
         scope["route"] = entry.route

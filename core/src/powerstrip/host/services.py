@@ -37,6 +37,10 @@ class ServiceRegistry(Services):
         for kind, found in self._found.items():
             self._found[kind] = [entry for entry in found if entry[0] != plugin]
 
+    def providers(self, kind: type) -> list[str]:
+        """The plugins that provide a service of that type."""
+        return [plugin for plugin, _ in self._found.get(kind, ())]
+
     def __getitem__(self, kind: type[ServiceT]) -> ServiceT:
         service = self.get(kind)
         if service is None:

@@ -3,111 +3,225 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from contextvars import copy_context
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from threading import Thread
 from time import monotonic
-from typing import Any
 
-from powerstrip.contract.errors import StartError
-from powerstrip.host.composition import compose
-from powerstrip.host.config.config import read_config
+from powerstrip.contract.clock import Clock
+from powerstrip.contract.errors import FindingsError, PowerstripError
+from powerstrip.contract.health import ReloadOutcome
+from powerstrip.host.building import Builder
+from powerstrip.host.calls import Leases
+from powerstrip.host.composition import Composition, Skipped, compose
+from powerstrip.host.config.config import Config, read_config
 from powerstrip.host.config.settings import ServerSettings
-from powerstrip.host.discovery import discover_plugins
-from powerstrip.host.generation import Generation
-from powerstrip.host.logs import current_owner
+from powerstrip.host.discovery import Discovery, discover_plugins
+from powerstrip.host.endpoints import forget_endpoints
+from powerstrip.host.generation import Generation, Lineage
+from powerstrip.host.installations import Installations
+from powerstrip.host.planning import ReloadPlan, Transition, describe_plan, plan_transition
+from powerstrip.host.probing import probe
+from powerstrip.host.staying import Switch, switch_over
 
 logger = logging.getLogger(__name__)
 
-_LOOK_INTERVAL = 0.1  # seconds between two looks at who keeps a build waiting
+ReadConfig = Callable[[], Config]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The next generation, started beside the one that serves and ready to take its place. `plan` is None at first."""
+
+    generation: Generation
+    plan: ReloadPlan | None
+    began: float
+    switches: Mapping[str, Switch] = field(default_factory=dict)
 
 
 class Supervisor:
     """Keeps one current generation; `reload()` makes the next, and the first start is a reload from nothing."""
 
     def __init__(
-        self, paths: Sequence[Path | str], overrides: Sequence[str] = (), environ: Mapping[str, str] | None = None
+        self,
+        paths: Sequence[Path | str],
+        overrides: Sequence[str] = (),
+        environ: Mapping[str, str] | None = None,
+        *,
+        discover: Callable[[], Discovery] = discover_plugins,
+        clock: Clock | None = None,
     ) -> None:
         self.current: Generation | None = None
-        self._sources = (paths, overrides, environ)
-        self._number = 0
-        self._start_timeout = ServerSettings().start_timeout  # until a config says another
-        self._reloading = asyncio.Lock()
+        self._read: ReadConfig = partial(read_config, paths, overrides, environ)
+        self._lineage = Lineage(clock)
+        self._installations = Installations(discover)
+        self._builder = Builder(ServerSettings().start_timeout)  # until a config says another
+        self._reloading = asyncio.Lock()  # held from the start of a preparation to its end, whatever that is
+        self._prepared: Prepared | None = None
+        self._preparation: asyncio.Task[object] | None = None
+        self._retired: list[Leases] = []  # of earlier generations that still have calls
+        self._retirement: asyncio.Task[None] | None = None
+
+    @property
+    def last_reload(self) -> ReloadOutcome | None:
+        return self._lineage.last_reload
+
+    async def retired(self) -> None:
+        """Returns when all that no generation needs any more has stopped."""
+        if self._retirement is not None:
+            await asyncio.shield(self._retirement)
 
     async def reload(self) -> Generation:
-        """load → discover → compose → build → start → swap → drain and stop the old.
+        """load → discover → compose → build → start → probe → swap; then what stops is drained and stopped beside.
 
-        Any failure is raised and leaves the current generation as it is: ConfigError,
-        CompositionError, BuildError with findings, StartError with the plugin's name.
+        Any failure is raised and leaves the current generation as it is: ConfigError, CompositionError, BuildError with
+        findings, StartError with the plugin's name.
         """
+        return self.swap(await self.prepare())
+
+    async def plan(self) -> ReloadPlan:
+        """What `reload()` would do, found out by its steps up to build. Raises as it does."""
         async with self._reloading:
-            following = await self._build_aside()
-            await following.start()
-            retired, self.current = self.current, following
-            logger.info("serving", extra={"generation": following.generation, "plugins": _names(following)})
-            if retired is not None:
-                await retired.drain()
-                await retired.stop()
-            return following
+            transition, following = await self._build(self._read, None)
+            return self._described(transition, following)
+
+    async def prepare(self, read: ReadConfig | None = None, number: int | None = None) -> Prepared:
+        """Everything up to the swap. Then it waits for `swap` or `abandon`, and so does any other reload.
+
+        `read` and `number` are for whoever has several processes to keep alike.
+        """
+        await self._reloading.acquire()
+        began = monotonic()
+        try:
+            self._preparation = asyncio.current_task()
+            self._prepared = await self._prepare(read or self._read, number, began)
+        except BaseException as error:
+            self._reloading.release()
+            if isinstance(error, Exception) and self.current is not None:
+                self._note(began, self.current, error)
+            raise
+        finally:
+            self._preparation = None
+        return self._prepared
+
+    def swap(self, prepared: Prepared) -> Generation:
+        """Make the prepared generation the current one, at once; what it does not keep retires in the background."""
+        retired, self.current = self.current, prepared.generation
+        if retired is not None:
+            self.current.succeed(retired)
+            for plugin, switch in prepared.switches.items():
+                switch_over(plugin, switch)
+            self._retire(retired)
+            self._note(prepared.began, self.current, plan=prepared.plan)
+        self._prepared = None
+        self._reloading.release()
+        names = [member.name for member in self.current.composition.members]
+        logger.info("serving", extra={"generation": self.current.generation, "plugins": names})
+        return self.current
+
+    async def abandon(self, prepared: Prepared, reason: str) -> None:
+        """Stop what was started for a generation that will not serve."""
+        await prepared.generation.stop()
+        self._prepared = None
+        self._reloading.release()
+        if self.current is not None:
+            self._note(prepared.began, self.current, PowerstripError(reason))
 
     async def close(self) -> None:
-        """Stop serving: the current generation is drained and stopped."""
-        retired, self.current = self.current, None
+        """Stop serving: give up a reload that is under way, then drain and stop the current generation."""
+        if self._preparation is not None:
+            self._preparation.cancel()
+        if self._prepared is not None:
+            await self.abandon(self._prepared, "the server stops")
+        async with self._reloading:
+            retired, self.current = self.current, None
+        await self.retired()  # what stops there may use what stops here
         if retired is not None:
             await retired.drain()
             await retired.stop()
 
-    async def _build_aside(self) -> Generation:
-        """Build off the event loop, which is serving, and give no plugin more than `server.start_timeout` for it."""
-        building = _Building(self._build)
-        owner, since = None, monotonic()
-        while not building.done():
-            await asyncio.wait([building.outcome], timeout=_LOOK_INTERVAL)
-            at_work = building.context.get(current_owner)
-            if at_work != owner:
-                owner, since = at_work, monotonic()
-            elif owner is not None and monotonic() - since > self._start_timeout:
-                reason = f"took longer than {self._start_timeout:g} s to be imported and to say what it brings"
-                raise StartError(owner, "build", reason)
-        return building.outcome.result()
+    async def _prepare(self, read: ReadConfig, number: int | None, began: float) -> Prepared:
+        current = self.current
+        transition, following = await self._build(read, number)
+        plan = None if current is None else self._described(transition, following)
+        await following.start(inheritance=transition.inheritance)
+        if current is not None:
+            try:
+                await probe(following, following.running.keys() - transition.inheritance.running.keys())
+            except BaseException:
+                await following.stop()
+                raise
+        return Prepared(following, plan, began, transition.switches)
 
-    def _build(self) -> Generation:
-        config = read_config(*self._sources)
-        self._start_timeout = config.server.start_timeout
-        composition = compose(config, discover_plugins())
-        self._number += 1
-        return Generation(self._number, composition)
+    async def _build(self, read: ReadConfig, number: int | None) -> tuple[Transition, Generation]:
+        """Built off the event loop, decided upon in it. Plugins that can't be built may be skipped: then once more."""
+        current = self.current
+        number = number or (current.generation + 1 if current else 1)
+        config = await self._builder.run(read)
+        self._builder.limit = config.server.start_timeout
+        lost: dict[str, Skipped] = {}
+        while True:
+            composition = await self._builder.run(partial(self._compose, config, lost))
+            transition = plan_transition(current, composition)
+            build = partial(Generation, number, transition.composition, lineage=self._lineage, previous=current)
+            following = await self._builder.run(build)
+            skipped = following.composition.skipped
+            newly_lost = {name: skipped[name] for name in skipped if name not in composition.skipped}
+            if not newly_lost or current is None:
+                self._installations.note_imported(following.composition)
+                return transition, following
+            lost |= newly_lost
+
+    def _compose(self, config: Config, lost: Mapping[str, Skipped]) -> Composition:
+        composition = compose(config, self._installations.discover())
+        for name, skipped in lost.items():
+            if name not in composition.skipped:
+                composition = composition.skip(name, skipped.reason, skipped.findings)
+        return composition
+
+    def _described(self, transition: Transition, following: Generation) -> ReloadPlan:
+        if self.current is None:
+            raise PowerstripError("nothing is served yet")
+        upgraded = self._installations.upgraded(change.plugin for change in transition.changes)
+        return describe_plan(self.current, following, transition, upgraded)
+
+    def _retire(self, generation: Generation) -> None:
+        self._retired = [leases for leases in self._retired if len(leases)]
+        before, earlier = self._retirement, list(self._retired)
+        self._retired.append(generation.leases)
+        name = f"powerstrip:retire:{generation.generation}"
+        self._retirement = asyncio.create_task(_retire(generation, earlier, before), name=name)
+
+    def _note(
+        self, began: float, serving: Generation, error: Exception | None = None, plan: ReloadPlan | None = None
+    ) -> None:
+        outcome = ReloadOutcome(
+            ended_at=self._lineage.clock.now(),
+            duration=round(monotonic() - began, 3),
+            succeeded=error is None,
+            generation=serving.generation,
+            error=type(error).__name__ if error else None,
+            reason=str(error) if error else None,
+            restart_needed=plan.restart_needed if plan else (),
+        )
+        self._lineage.last_reload = outcome
+        if error is not None:
+            findings = [finding.to_dict() for finding in error.findings] if isinstance(error, FindingsError) else []
+            extra = {"generation": serving.generation, "error": outcome.error, "findings": findings}
+            logger.error("reload failed, the generation before goes on: %s", error, extra=extra)
+        elif plan is not None:
+            logger.info("reloaded", extra={"seconds": outcome.duration, **plan.summary()})
+            if plan.restart_needed:
+                logger.warning("a restart is needed for: %s", "; ".join(plan.restart_needed))
 
 
-class _Building:
-    """A build in a thread of its own: a daemon, so that a hanging plugin can't keep the process from ending."""
-
-    def __init__(self, build: Callable[[], Generation]) -> None:
-        self._loop = asyncio.get_running_loop()
-        self.outcome: asyncio.Future[Generation] = self._loop.create_future()
-        self.context = copy_context()
-        Thread(target=self.context.run, args=(self._run, build), name="powerstrip:build", daemon=True).start()
-
-    def done(self) -> bool:
-        return self.outcome.done()
-
-    def _run(self, build: Callable[[], Generation]) -> None:
-        try:
-            generation = build()
-        except BaseException as error:  # noqa: BLE001 - handed over to the task that waits for the outcome
-            self._tell(self.outcome.set_exception, error)
-        else:
-            self._tell(self.outcome.set_result, generation)
-
-    def _tell(self, settle: Callable[[Any], None], value: Any) -> None:
-        def settle_unless_cancelled() -> None:
-            if not self.outcome.done():
-                settle(value)
-
-        with suppress(RuntimeError):  # the loop is gone: nobody waits any more
-            self._loop.call_soon_threadsafe(settle_unless_cancelled)
-
-
-def _names(generation: Generation) -> list[str]:
-    return [member.name for member in generation.composition.members]
+async def _retire(generation: Generation, earlier: Sequence[Leases], before: "asyncio.Task[None] | None") -> None:
+    try:
+        await generation.drain_out(earlier)
+        if before is not None:
+            await before  # what stops there may use what stops here
+        await generation.stop()
+        forget_endpoints()
+        logger.info("retired", extra={"generation": generation.generation})
+    except Exception:
+        logger.exception("a generation failed to retire", extra={"generation": generation.generation})

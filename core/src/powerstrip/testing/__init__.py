@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from powerstrip.testing.conformance import PluginConformance as PluginConformance
     from powerstrip.testing.identity import FakeIdentity as FakeIdentity
     from powerstrip.testing.identity import signed_in as signed_in
+    from powerstrip.testing.reloading import Reloading as Reloading
+    from powerstrip.testing.reloading import ReloadingFactory as ReloadingFactory
     from powerstrip.testing.serving import ProcessFactory as ProcessFactory
     from powerstrip.testing.serving import ServedFactory as ServedFactory
     from powerstrip.testing.serving import ServedProcess as ServedProcess
@@ -23,6 +25,7 @@ _HOMES = (
     ("config", ("ConfigBuilder",)),
     ("conformance", ("PluginConformance",)),
     ("identity", ("FakeIdentity", "signed_in")),
+    ("reloading", ("Reloading", "ReloadingFactory")),
     ("serving", ("ProcessFactory", "ServedFactory", "ServedProcess")),
 )
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from powerstrip.testing.client import ClientFactory
     from powerstrip.testing.clock import FakeClock
     from powerstrip.testing.config import ConfigBuilder
+    from powerstrip.testing.reloading import ReloadingFactory
     from powerstrip.testing.serving import ProcessFactory, ServedFactory
 
 # ruff: noqa: PLC0415 - see above
@@ -37,6 +38,14 @@ def powerstrip_served(powerstrip_config: "ConfigBuilder") -> "ServedFactory":
     from powerstrip.testing.serving import ServedFactory  # late, see above
 
     return ServedFactory(powerstrip_config)
+
+
+@pytest.fixture
+def powerstrip_reloading(powerstrip_config: "ConfigBuilder") -> "ReloadingFactory":
+    """Plugins to reload: `async with powerstrip_reloading({"greeter": True}) as served: await served.reload(...)`."""
+    from powerstrip.testing.reloading import ReloadingFactory  # late, see above
+
+    return ReloadingFactory(powerstrip_config)
 
 
 @pytest.fixture
