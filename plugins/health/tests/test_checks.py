@@ -20,6 +20,7 @@ class Host:
     started_at = datetime(2026, 1, 1, tzinfo=UTC)
     version = "1.0"
     debug = False
+    last_reload = None
 
     def __init__(self, *checks):
         self.unavailable = {}

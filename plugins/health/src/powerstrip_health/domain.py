@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from powerstrip import HostStep
+from powerstrip import HostStep, ReloadOutcome
 
 Status = Literal["healthy", "degraded", "unhealthy"]
 
@@ -54,6 +54,7 @@ class Report:
     started_at: datetime
     results: tuple[CheckResult, ...]
     unavailable: Mapping[str, str]
+    last_reload: ReloadOutcome | None = None
 
     @property
     def status(self) -> Status:

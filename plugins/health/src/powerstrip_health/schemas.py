@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from powerstrip import HostStep
+from powerstrip import HostStep, ReloadOutcome
 from powerstrip_health.domain import CheckResult, Report, Status
 
 DraftStatus = Literal["pass", "warn", "fail"]
@@ -49,6 +49,17 @@ class ServiceHealth(BaseModel):
     message: str | None = Field(default=None, description="The failure in words, with `app.debug` only.")
 
 
+class ReloadHealth(BaseModel):
+    """How the last change of the configuration went."""
+
+    succeeded: bool = Field(description="If not, the configuration before serves on.")
+    ended_at: datetime
+    duration_ms: float
+    restart_needed: list[str] = Field(default_factory=list, description="What only a restart can bring about.")
+    error: str | None = Field(default=None, description="What kind of failure.", examples=["ConfigError"])
+    message: str | None = Field(default=None, description="The failure in words, with `app.debug` only.")
+
+
 class DetailedHealth(ReadinessSummary):
     """How each part is."""
 
@@ -87,6 +98,7 @@ class DetailedHealth(ReadinessSummary):
         description="Plugins that could not start, and why.",
         examples=[{"exports": "requires 'database'"}],
     )
+    last_reload: ReloadHealth | None = Field(default=None, description="Missing until there was one.")
 
 
 class CheckDocument(BaseModel):
@@ -136,6 +148,19 @@ def detailed_health(report: Report, timestamp: datetime, *, debug: bool) -> Deta
         started_at=report.started_at,
         services={name: service_health(result, debug=debug) for name, result in report.named_results.items()},
         unavailable=dict(report.unavailable) or None,
+        last_reload=reload_health(report.last_reload, debug=debug) if report.last_reload else None,
+    )
+
+
+def reload_health(outcome: ReloadOutcome, *, debug: bool) -> ReloadHealth:
+    """How a reload ended; why it failed in words only for developers."""
+    return ReloadHealth(
+        succeeded=outcome.succeeded,
+        ended_at=outcome.ended_at,
+        duration_ms=round(outcome.duration * 1000, 3),
+        restart_needed=list(outcome.restart_needed),
+        error=outcome.error,
+        message=outcome.reason if debug else None,
     )
 
 

@@ -19,7 +19,7 @@ _STOP_TIMEOUT = 1.0
 
 
 class HealthService:
-    """Answers how this generation is."""
+    """Answers how the generation is that serves."""
 
     def __init__(self, host: HostStatus, settings: HealthSettings, clock: Clock) -> None:
         self.settings = settings
@@ -42,7 +42,7 @@ class HealthService:
         host = self.host
         results = await self._run(host.checks)
         readiness = Readiness(host.step, host.generation, reasons_of(results))
-        return Report(readiness, host.version, host.started_at, results, host.unavailable)
+        return Report(readiness, host.version, host.started_at, results, host.unavailable, host.last_reload)
 
     async def close(self) -> None:
         """Cancel the checks that still run."""
@@ -51,8 +51,15 @@ class HealthService:
             await asyncio.wait(tasks, timeout=_STOP_TIMEOUT)
 
     async def _run(self, checks: Iterable[OwnedCheck]) -> tuple[CheckResult, ...]:
+        self._forget_stopped()
         runners = [self._runner(owned) for owned in checks]
         return tuple(await asyncio.gather(*(runner.result() for runner in runners)))
+
+    def _forget_stopped(self) -> None:
+        """Let go of checks whose plugins have been stopped or replaced by a reload."""
+        current = set(self.host.checks)
+        for gone in [owned for owned in self._runners if owned not in current]:
+            self._runners.pop(gone).cancel()
 
     def _runner(self, owned: OwnedCheck) -> "_CheckRunner":
         if owned not in self._runners:
