@@ -121,7 +121,7 @@ class Mailer:
         await self._write_down(mail, lambda: self._outbox.mark_failed(mail, reason, for_good=for_good))
 
     async def _write_down(self, mail: Mail, change: Callable[[], Awaitable[None]]) -> None:
-        """Wait for a database that is away while the mail is still ours: whoever claims it after that sends it again."""
+        """Wait for a database that is away while the mail is ours: whoever claims it after that sends it again."""
         while True:
             try:
                 await change()
