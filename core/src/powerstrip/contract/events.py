@@ -127,6 +127,11 @@ class EventLog(Protocol):
     """
 
     @property
+    def is_shared(self) -> bool:
+        """Whether other processes append to it."""
+        ...
+
+    @property
     def position(self) -> LogPosition:
         """Of the newest entry that this process's listeners were told of."""
         ...
