@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -131,9 +132,17 @@ class Api:
 
     @asynccontextmanager
     async def socket(
-        self, identity: Identity | None = ANN, path: str = "/ws", *, hello: bool = True, **options: Any
+        self,
+        identity: Identity | None = ANN,
+        path: str = "/ws",
+        *,
+        hello: bool = True,
+        slow: bool = False,
+        **options: Any,
     ) -> AsyncIterator[Client]:
-        """A WebSocket; `hello` waits until it is connected."""
+        """A WebSocket; `hello` waits until it is connected, a `slow` one takes in next to nothing unless it is read."""
+        if slow:
+            options |= {"sock": _small_socket(self.port), "max_queue": 1}
         headers = {**(signed_in(identity) if identity else {}), **options.pop("headers", {})}
         url = f"ws://127.0.0.1:{self.port}{path}"
         async with websockets.connect(
@@ -169,6 +178,15 @@ class Api:
             yield client
 
 
+def _small_socket(port: int) -> socket.socket:
+    """A connection whose buffers are small: the system's would hold megabytes for a client that reads nothing."""
+    small = socket.socket()
+    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    small.connect(("127.0.0.1", port))
+    small.setblocking(False)
+    return small
+
+
 async def _next_event(client: Any, lines: AsyncIterator[str]) -> str:
     fields: dict[str, str] = {}
     async for line in lines:
@@ -176,7 +194,7 @@ async def _next_event(client: Any, lines: AsyncIterator[str]) -> str:
             client.fields.update(fields)
             return fields["data"]
         name, _, value = line.partition(": ")
-        if name.startswith(":"):
+        if line.startswith(":"):
             client.comments += 1
         elif name:
             fields[name] = value

@@ -96,7 +96,7 @@ def _retaining(topics: Topics, history: HistorySettings) -> Any:
     retention = Retention(history.size, history.seconds)
 
     def wanted(topic: str) -> Retention | None:
-        return retention if history.size and topics.knows(topic) else None
+        return retention if topics.knows(topic) else None
 
     return wanted
 
