@@ -112,6 +112,13 @@ class Client:
         return await self.text() == "pong"
 
 
+async def until(condition: Callable[[], Any]) -> None:
+    """Wait for something that nobody tells."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - see above
+            await asyncio.sleep(0.01)
+
+
 class Api:
     """One running application, behind a real server, and three people who use it."""
 
@@ -126,6 +133,8 @@ class Api:
     @property
     def services(self) -> Any:
         return self.app.state.powerstrip.index.services
+
+    until = staticmethod(until)
 
     async def publish(self, topic: str, data: Any = None, kind: str = "news") -> None:
         await self.services[EventBus].publish(Event(topic, kind, data))

@@ -25,9 +25,7 @@ async def test_a_user_has_so_many_connections(start):
                 pass
             answer = await api.http.get("/api/v1/events/stream", headers=signed_in(api.ann))
             assert (answer.status_code, answer.headers["Retry-After"]) == (429, "10")
-        async with asyncio.timeout(20):
-            while api.services[Registry].of_user("ann"):
-                await asyncio.sleep(0.01)
+        await api.until(lambda: not api.services[Registry].of_user("ann"))
         async with api.socket(api.ann):
             pass
 
@@ -56,9 +54,7 @@ async def test_a_flood_from_one_address_is_refused_and_logged_once(start, caplog
             assert len(api.services[Registry]) == 3
         refusals = [record for record in caplog.records if "too many" in record.getMessage()]
         assert 1 <= len(refusals) <= 10
-        async with asyncio.timeout(20):
-            while len(api.services[Registry]) or len(asyncio.all_tasks()) > before:
-                await asyncio.sleep(0.01)
+        await api.until(lambda: not len(api.services[Registry]) and len(asyncio.all_tasks()) <= before)
 
 
 async def test_connections_that_come_and_go_leave_nothing_behind(api):
@@ -74,9 +70,7 @@ async def test_connections_that_come_and_go_leave_nothing_behind(api):
     for _ in range(100):
         await visit()
     registry = api.services[Registry]
-    async with asyncio.timeout(20):
-        while len(registry) or len(asyncio.all_tasks()) > before:
-            await asyncio.sleep(0.01)
+    await api.until(lambda: not len(registry) and len(asyncio.all_tasks()) <= before)
 
     assert not registry._of_user
     assert not registry._of_network

@@ -1,7 +1,5 @@
 """Notifications: who may send them, who gets them, and what is kept."""
 
-import asyncio
-
 import pytest
 
 from powerstrip.testing import signed_in
@@ -117,13 +115,6 @@ async def test_an_inbox_is_read_page_by_page(api):
     assert [entry["title"] for entry in second["items"]] == ["1", "0"]
     assert second["next"] is None
     assert first["unread"] == 5
-
-
-async def until(condition):
-    async with asyncio.timeout(20):
-        while not (found := await condition()):
-            await asyncio.sleep(0.02)
-    return found
 
 
 async def test_admins_are_told_of_new_and_deleted_users(api):

@@ -25,11 +25,10 @@ async def test_it_leaves_after_the_commit(api):
 
 async def test_it_does_not_leave_when_the_transaction_is_rolled_back(api):
     async with api.socket(api.ann) as ann:
-        with pytest.raises(ZeroDivisionError):
-            async with api.services[Database].transaction() as session:
-                api.services[EventOutbox].add(session, Event("user:ann", "news", "never"))
-                await session.flush()
-                raise ZeroDivisionError
+        async with api.services[Database].transaction() as session:
+            api.services[EventOutbox].add(session, Event("user:ann", "news", "never"))
+            await session.flush()
+            await session.rollback()
         async with api.services[Database].transaction() as session:
             api.services[EventOutbox].add(session, Event("user:ann", "news", "later"))
 
@@ -52,11 +51,13 @@ async def test_events_of_one_transaction_keep_their_order_and_leave_nothing_behi
 
 
 async def test_what_a_process_has_left_behind_is_published_by_the_next(start, database_url):
-    async with start(plugins={"database": {"url": database_url}}) as api:
-        async with api.services[Database].transaction() as session:
-            insert = "INSERT INTO realtime_outbox (event_id, topic, type, data, time, leased_until) VALUES "
-            values = "('e1', 'user:ann', 'news', '\"left behind\"', '2026-01-01 00:00:00+00:00', NULL)"
-            await session.execute(text(insert + values))
+    async with (
+        start(plugins={"database": {"url": database_url}}) as api,
+        api.services[Database].transaction() as session,
+    ):
+        insert = "INSERT INTO realtime_outbox (event_id, topic, type, data, time, leased_until) VALUES "
+        values = "('e1', 'user:ann', 'news', '\"left behind\"', '2026-01-01 00:00:00+00:00', NULL)"
+        await session.execute(text(insert + values))
     async with start(plugins={"database": {"url": database_url}}) as api, api.socket(api.ann) as ann:
         since = ann.hello["id"].partition(":")[0]
         answer = await ann.ask(type="resume", since=f"{since}:0")

@@ -147,9 +147,11 @@ async def test_a_first_message_that_does_not_sign_in_ends_the_connection(api, fi
 
 
 async def test_whoever_does_not_sign_in_in_time_has_to_go(start):
-    async with start(sign_in={"first_message_timeout": 0.1}) as api:
-        async with api.socket(None, subprotocols=["powerstrip.v1"], hello=False) as client:
-            assert (await client.closed()).code == 4501
+    async with (
+        start(sign_in={"first_message_timeout": 0.1}) as api,
+        api.socket(None, subprotocols=["powerstrip.v1"], hello=False) as client,
+    ):
+        assert (await client.closed()).code == 4501
 
 
 async def test_a_first_message_of_another_user_is_not_let_in(api):
@@ -186,16 +188,19 @@ async def test_own_pages_and_those_of_allowed_origins_may_connect(start):
 
 
 async def test_a_session_ends_unless_it_is_renewed(start, fake_clock):
-    async with start(clock=fake_clock, sign_in={"session_lifetime": 60}) as api:
-        async with api.socket() as renewed, api.socket() as forgotten:
-            fake_clock.advance(50)
-            answer = await renewed.ask(type="authenticate", token=token_of(api.ann))
-            assert answer["ok"] is True
-            fake_clock.advance(20)
+    async with (
+        start(clock=fake_clock, sign_in={"session_lifetime": 60}) as api,
+        api.socket() as renewed,
+        api.socket() as forgotten,
+    ):
+        fake_clock.advance(50)
+        answer = await renewed.ask(type="authenticate", token=token_of(api.ann))
+        assert answer["ok"] is True
+        fake_clock.advance(20)
 
-            assert (await forgotten.closed()).code == 4001
-            await renewed.say("ping")
-            assert await renewed.text() == "pong"
+        assert (await forgotten.closed()).code == 4001
+        await renewed.say("ping")
+        assert await renewed.text() == "pong"
 
 
 async def test_a_session_can_not_be_renewed_by_another_user(api):

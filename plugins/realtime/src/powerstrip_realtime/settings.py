@@ -106,10 +106,10 @@ class RealtimeSettings(PluginSettings):
     """What is kept for clients that come back."""
 
     limits: LimitSettings = LimitSettings()
-    """How much one client may have."""
+    """Bounds on connections, topics and messages."""
 
     sign_in: SignInSettings = SignInSettings()
-    """How a client says who it is."""
+    """Tickets, first messages and how long a sign-in counts."""
 
     heartbeat: Annotated[float, Field(ge=0.1, le=300)] = 15.0
     """How often an event stream says that it is alive. WebSockets are pinged by the server, every 20 s."""

@@ -88,8 +88,15 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, streams: Streams, identity: Identity, topics: list[str], since: LogPosition | None) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        streams: Streams,
+        identity: Identity,
+        topics: list[str],
+        since: LogPosition | None,
+        status_code: int = 200,  # OpenAPI reads the default
+    ) -> None:
+        super().__init__(status_code=status_code)
         self._streams = streams
         self._identity = identity
         self._topics = topics
