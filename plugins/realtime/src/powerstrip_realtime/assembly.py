@@ -54,7 +54,7 @@ async def running_realtime(settings: RealtimeSettings, services: Services) -> As
         notifications = Notifications(inboxes, bus, clock)
         sockets = Sockets(
             settings=settings,
-            services=services,
+            clock=clock,
             admission=admission,
             registry=registry,
             hub=hub,

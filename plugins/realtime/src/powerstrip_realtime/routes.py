@@ -1,6 +1,7 @@
 """HTTP: the event stream, tickets, notifications."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request
@@ -39,7 +40,7 @@ router = APIRouter(tags=["realtime"])
 Caller = Annotated[Identity, Depends(current_identity)]
 ServedNotifications = Annotated[Notifications, Depends(service(Notifications))]
 
-_STREAM = {"text/event-stream": {"schema": {"type": "string"}}}
+_STREAM: Mapping[str, Any] = {"text/event-stream": {"schema": {"type": "string"}}}
 
 
 @router.get(
@@ -61,7 +62,7 @@ _STREAM = {"text/event-stream": {"schema": {"type": "string"}}}
 )
 async def stream(
     request: Request,
-    identity: Annotated[Identity, listener],
+    identity: Annotated[Identity, Depends(listener)],
     topics: Annotated[str, Query(max_length=4_000, description="Further topics, with commas between them.")] = "",
     since: Annotated[str | None, Query(max_length=64, description="Id of the last event that was received.")] = None,
     last_event_id: Annotated[

@@ -15,9 +15,8 @@ from powerstrip import (
     Identity,
     LogPosition,
     Problem,
-    RateLimiter,
+    RateLimit,
     RateLimitExceeded,
-    Services,
     services_of,
 )
 from powerstrip_realtime.admission import Admission, subprotocol_of
@@ -65,7 +64,7 @@ class Sockets:
         self,
         *,
         settings: RealtimeSettings,
-        services: Services,
+        clock: Clock,
         admission: Admission,
         registry: Registry,
         hub: Hub,
@@ -73,13 +72,13 @@ class Sockets:
         attendance: Attendance,
     ) -> None:
         self._settings = settings
-        self._services = services
         self._admission = admission
         self._registry = registry
         self._hub = hub
         self._sessions = sessions
         self._attendance = attendance
-        self._clock = services[Clock]
+        self._clock = clock
+        self._limit = RateLimit(settings.limits.messages, scope="realtime messages")
 
     async def serve(self, connection: HTTPConnection, receive: Receive, send: Send) -> None:
         """One WebSocket, from its handshake to its end. A Problem raised before it is accepted is the HTTP answer."""
@@ -139,7 +138,7 @@ class Sockets:
         socket = client.socket
         to: Any = None
         try:
-            await self._count(client.connection)
+            await self._limit.count(client.connection)
             command = parse(text)
             to = command.id
             await self._do(client, command)
@@ -149,11 +148,6 @@ class Sockets:
             socket.errors += 1
             if socket.errors >= self._settings.limits.errors:
                 socket.close(Goodbye(Close.TOO_MANY_ERRORS))
-
-    async def _count(self, connection: HTTPConnection) -> None:
-        limiter = self._services.get(RateLimiter)
-        if limiter is not None:
-            await limiter.count(connection, self._settings.limits.messages, scope="realtime messages", cost=1)
 
     async def _do(self, client: "_Client", command: AnyCommand) -> None:
         socket = client.socket

@@ -1,9 +1,9 @@
 """Event streams: the same events over HTTP, for those who only listen (HTML, 9.2)."""
 
 from contextlib import ExitStack
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Depends, Query, Request
+from fastapi import Query, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -106,7 +106,7 @@ class EventStream(Response):
         await self._streams.serve(self._identity, self._topics, self._since, scope=scope, receive=receive, send=send)
 
 
-class _Listener:
+class Listener:
     """A dependency that gives whoever opens a stream: by the request's credentials, or by a ticket."""
 
     access = Access("identity")
@@ -124,4 +124,4 @@ class _Listener:
         return identity
 
 
-listener = Depends(_Listener())
+listener: Any = Listener()
