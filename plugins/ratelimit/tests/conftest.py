@@ -1,10 +1,15 @@
 """What the tests of ratelimit share."""
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
+from powerstrip.testing import ClientFactory, FakeClock
 from powerstrip_ratelimit.stores.memory import MemoryStore
 
 
@@ -26,6 +31,53 @@ class Moment:
 @pytest.fixture
 def moment():
     return Moment()
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def sample(monkeypatch):
+    """The plugin with the routes."""
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    return import_module("ratelimit_sample").RatelimitSample
+
+
+Start = Callable[..., TestClient]
+
+
+@pytest.fixture
+def start(powerstrip_client: ClientFactory, sample: Any, clock: FakeClock) -> Iterator[Start]:
+    """A client of a running application: `start({"default": "2/minute"}, address="192.0.2.7", identity=ann)`."""
+    with ExitStack() as stack:
+
+        def do(
+            settings: Any = True,
+            *,
+            address: str = "192.0.2.1",
+            plugins: dict[str, Any] | None = None,
+            extra: dict[str, Any] | None = None,
+            **options: Any,
+        ) -> TestClient:
+            more = {"sample": sample, **(extra or {})}
+            listed = {"ratelimit": settings, **dict.fromkeys(more, True), **(plugins or {})}
+            made = powerstrip_client(listed, extra=more, clock=clock, **options)
+            client = TestClient(made.app, client=(address, 1234), headers=made.headers, raise_server_exceptions=False)
+            return stack.enter_context(client)
+
+        yield do
+
+
+@pytest.fixture
+def from_address() -> Callable[..., TestClient]:
+    """Another client of the same application: `from_address(client, "192.0.2.9")`."""
+
+    def do(client: TestClient, address: str) -> TestClient:
+        return TestClient(client.app, client=(address, 1234), raise_server_exceptions=False)
+
+    return do
 
 
 @pytest.fixture

