@@ -8,13 +8,14 @@ HOST =
 PORT =
 ARGS =
 ONLY =
+KILLS = 50
 
 DISTRIBUTIONS := $(patsubst %/pyproject.toml,%,$(wildcard core/pyproject.toml plugins/*/pyproject.toml examples/*/pyproject.toml))
 SOURCES := $(addsuffix /src,$(DISTRIBUTIONS))
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev serve test lint bench format docs constraints clean
+.PHONY: help install install-dev serve test lint bench crash format docs constraints clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +39,9 @@ lint: .venv/.installed-dev ## Style, types, import rules, budgets, fresh referen
 
 bench: .venv/.installed-bench ## Measure against peers, into benchmarks/results; ONLY=A,C chooses sections
 	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
+
+crash: .venv/.installed-dev ## Kill the served process 50 times under load, and look what is left; KILLS=5 for fewer
+	@for database in sqlite postgresql; do $(BIN)/python -m benchmarks.crash --kills $(KILLS) --database $$database || exit 1; done
 
 format: .venv/.installed-dev ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix

@@ -13,12 +13,29 @@ from powerstrip.contract.errors import (
     StartError,
     StopError,
 )
-from powerstrip.contract.events import Event, EventBus
+from powerstrip.contract.events import (
+    Event,
+    EventBus,
+    EventLog,
+    EventOutbox,
+    LogEntry,
+    LogListener,
+    LogPosition,
+    Replay,
+    Retention,
+)
 from powerstrip.contract.exports import ExportColumn, ExportSource
 from powerstrip.contract.findings import Finding, Position
 from powerstrip.contract.health import HealthCheck, HostStatus, HostStep, OwnedCheck, ReloadOutcome
 from powerstrip.contract.hooks import HookCalls, hookimpl, hookspec
-from powerstrip.contract.identity import Identity, current_identity, identity_of, optional_identity, require
+from powerstrip.contract.identity import (
+    Authenticator,
+    Identity,
+    current_identity,
+    identity_of,
+    optional_identity,
+    require,
+)
 from powerstrip.contract.interceptors import Exchange, Interceptor, Middleware, RequestHeaders, ResponseHeaders, Stage
 from powerstrip.contract.limits import RateLimit, RateLimiter
 from powerstrip.contract.plugin import API_VERSION, Plugin, PluginSettings
@@ -50,6 +67,7 @@ from powerstrip.contract.tasks import BackgroundTask
 __all__ = [
     "API_VERSION",
     "Access",
+    "Authenticator",
     "BackgroundTask",
     "BadRequest",
     "BuildError",
@@ -61,6 +79,8 @@ __all__ = [
     "ErrorResponse",
     "Event",
     "EventBus",
+    "EventLog",
+    "EventOutbox",
     "Exchange",
     "ExportColumn",
     "ExportSource",
@@ -74,6 +94,9 @@ __all__ = [
     "Identity",
     "Interceptor",
     "InternalServerError",
+    "LogEntry",
+    "LogListener",
+    "LogPosition",
     "MethodNotAllowed",
     "Middleware",
     "NotAcceptable",
@@ -93,8 +116,10 @@ __all__ = [
     "RateLimitExceeded",
     "RateLimiter",
     "ReloadOutcome",
+    "Replay",
     "RequestHeaders",
     "ResponseHeaders",
+    "Retention",
     "RouteInfo",
     "Routes",
     "ServiceNotFoundError",

@@ -3,11 +3,15 @@
 The provider's interceptor (stage IDENTIFY) writes `exchange.state.identity`; nothing else does. Where it was shown
 credentials that don't do, it writes the problem to `exchange.state.identity_problem` instead: routes that anyone may
 call answer anyone, all others answer with that problem.
+
+When what a caller may do has changed, the provider publishes an event whose `data` says `access_changed: true` and
+holds `user_id` or `user_ids`, and `session_ids` where only those sessions have ended. Connections that live longer than
+a request are closed by it.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from fastapi.requests import HTTPConnection
 
@@ -38,6 +42,16 @@ class Identity:
         """Whether the caller has a permission, by its name, its group's, or all."""
         granted = self.permissions
         return permission in granted or "*" in granted or f"{permission.partition(':')[0]}:*" in granted
+
+
+@runtime_checkable
+class Authenticator(Protocol):
+    """The service of a provider of `identity` that judges credentials which did not come in the head of a request."""
+
+    async def authenticate(self, token: str) -> Identity:
+        """Who a token belongs to: the same tokens that requests bring. Raises a Problem: Unauthorized for one that
+        won't do."""
+        ...
 
 
 def identity_of(connection: HTTPConnection) -> Identity | None:

@@ -122,9 +122,8 @@ class RouteFlattener:
             flat = self._flat(entry, context, route, base, label)
             methods = getattr(flat, "methods", None)
             dependant = getattr(context, "dependant", None)
-            owned = OwnedRoute(
-                entry.plugin, flat, self._app(flat), frozenset(methods) if methods else None, _access(dependant)
-            )
+            access = _access(dependant) or _own_access(getattr(flat, "endpoint", None))
+            owned = OwnedRoute(entry.plugin, flat, self._app(flat), frozenset(methods) if methods else None, access)
             limits = [call for call in _calls(dependant) if isinstance(call, RateLimit)]
             yield replace(owned, limits=self._named(owned, limits))
 
@@ -261,6 +260,12 @@ def _access(dependant: Dependant | None) -> Access | None:
     declared = (getattr(call, "access", None) for call in _calls(dependant))
     found = [access for access in declared if isinstance(access, Access)]
     return max(found, key=lambda access: _STRICTNESS[access.kind], default=None)
+
+
+def _own_access(endpoint: Any) -> Access | None:
+    """What an endpoint without dependencies, an ASGI application, says itself."""
+    access = getattr(endpoint, "access", None)
+    return access if isinstance(access, Access) else None
 
 
 def _calls(dependant: Dependant | None) -> Iterator[Any]:

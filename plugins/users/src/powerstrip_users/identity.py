@@ -2,20 +2,23 @@
 
 from collections.abc import Mapping
 
-from powerstrip import Identity
+from powerstrip import Authenticator, Identity
 from powerstrip_users.access import AccessChanges
 from powerstrip_users.domain import Role
 from powerstrip_users.errors import InvalidToken, SessionsUnknown
 from powerstrip_users.tokens import AccessTokens
 
 
-class Identities:
+class Identities(Authenticator):
     """Finds out who sent a token, from the token and what is in memory alone."""
 
     def __init__(self, tokens: AccessTokens, access: AccessChanges, permissions: Mapping[Role, frozenset[str]]) -> None:
         self._tokens = tokens
         self._access = access
         self._permissions = permissions
+
+    async def authenticate(self, token: str) -> Identity:
+        return self.identify(token)
 
     def identify(self, token: str) -> Identity:
         """The identity of who the token was issued to.

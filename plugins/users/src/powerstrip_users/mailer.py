@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from powerstrip import Clock
-from powerstrip_database import Database
+from powerstrip_database import Database, DatabaseUnavailable
 from powerstrip_users.letters import Letters, load_templates
 from powerstrip_users.links import Links
 from powerstrip_users.models import Mail
@@ -109,7 +109,7 @@ class Mailer:
             logger.exception("a mail can't be written", extra=_facts(mail))
             await self._fail(mail, type(error).__name__)
         else:
-            await self._outbox.mark_sent(mail)
+            await self._write_down(mail, lambda: self._outbox.mark_sent(mail))
 
     async def _discard(self, mail: Mail) -> None:
         logger.info("mail dropped: its account is gone, or has another address by now", extra=_facts(mail))
@@ -118,7 +118,18 @@ class Mailer:
     async def _fail(self, mail: Mail, reason: str, *, for_good: bool = False) -> None:
         # The reason stays in the outbox: servers put addresses and more into it.
         logger.warning("mail could not be sent: `powerstrip mail list` says why", extra=_facts(mail))
-        await self._outbox.mark_failed(mail, reason, for_good=for_good)
+        await self._write_down(mail, lambda: self._outbox.mark_failed(mail, reason, for_good=for_good))
+
+    async def _write_down(self, mail: Mail, change: Callable[[], Awaitable[None]]) -> None:
+        """Wait for a database that is away while the mail is ours: whoever claims it after that sends it again."""
+        while True:
+            try:
+                await change()
+                return
+            except DatabaseUnavailable:
+                if not self._outbox.is_held(mail):
+                    raise
+            await asyncio.sleep(self._settings.poll_interval)
 
     async def _finish(self) -> None:
         if not self._sending:

@@ -105,6 +105,10 @@ class Outbox:
     def _due(self) -> tuple[ColumnElement[bool], ...]:
         return Mail.status == MailStatus.QUEUED, Mail.due_at <= self._clock.now()
 
+    def is_held(self, mail: Mail) -> bool:
+        """Whether the lease on a claimed mail goes on."""
+        return mail.leased_until is not None and self._clock.now() < mail.leased_until
+
     async def mark_sent(self, mail: Mail) -> None:
         """Remember that it was sent, and forget what was in it."""
         now = self._clock.now()

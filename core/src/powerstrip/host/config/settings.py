@@ -89,6 +89,9 @@ class ServerSettings(CoreSettings):
     header_timeout: float = Field(default=10.0, gt=0, le=86_400)
     """Time that a client has to send the head of a request."""
 
+    max_message_size: int = Field(default=1_048_576, ge=1_024, le=67_108_864)
+    """Largest message that a client may send over a WebSocket, in bytes; a larger one closes it with 1009."""
+
     max_header_size: int = Field(default=65_536, ge=1_024, le=1_048_576)
     """Largest head of a request, in bytes."""
 
