@@ -6,7 +6,7 @@ from typing import Annotated
 
 import pytest
 from fastapi import APIRouter, Body, HTTPException, Query
-from pydantic import BaseModel, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
 from powerstrip import Conflict, Plugin, PluginSettings, Problem, ProblemHandler, Routes, hookimpl
 
@@ -35,6 +35,10 @@ class Credentials(BaseModel):
         if len(value.get_secret_value()) < 8:
             raise ValueError("is too short")
         return value
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
 
 
 router = APIRouter()
@@ -72,6 +76,11 @@ def duplicate(special: bool = False) -> None:
 
 @router.post("/sign-in")
 def sign_in(credentials: Credentials, tries: Annotated[int, Query()] = 0) -> None:
+    pass
+
+
+@router.post("/strict")
+def strict(body: Strict) -> None:
     pass
 
 
@@ -210,6 +219,18 @@ def test_invalid_values_are_told_by_place_and_code_and_never_repeated(client):
     ]
     assert "hunter2" not in answer.text
     assert "many" not in answer.text
+
+
+def test_a_body_with_endless_mistakes_is_answered_with_some_of_them(client):
+    error = client.post("/strict", json={f"field{number}": 1 for number in range(10_000)}).json()["error"]
+
+    assert len(error["details"]) == 100
+
+
+def test_a_name_without_end_is_not_repeated_whole(client):
+    (detail,) = client.post("/strict", json={"x" * 1_000_000: 1}).json()["error"]["details"]
+
+    assert detail["location"] == ["body", "x" * 200]
 
 
 def test_a_body_that_is_no_json_is_a_validation_error(client):

@@ -58,6 +58,11 @@ _BY_STATUS: Mapping[int, type[Problem]] = {
 # RFC 6455, 7.4.1 and the WebSocket registry: policy violation, internal error, try again later.
 _CLOSE_POLICY, _CLOSE_ERROR, _CLOSE_LATER = 1008, 1011, 1013
 
+# Of what is wrong with a body as much as helps: a stranger may send a hundred thousand unknown fields, or one whose
+# name is a megabyte long.
+_MOST_DETAILS = 100
+_LONGEST_NAME = 200
+
 
 class Problems:
     """Turns exceptions into problems and problems into responses.
@@ -79,7 +84,8 @@ class Problems:
         if isinstance(error, Problem):
             return error
         if isinstance(error, RequestValidationError | WebSocketRequestValidationError):
-            return ValidationError(details=[_validation_detail(entry) for entry in error.errors()])
+            found = error.errors()[:_MOST_DETAILS]
+            return ValidationError(details=[_validation_detail(entry) for entry in found])
         if isinstance(error, HTTPException):
             return _from_http_exception(error)
         if isinstance(error, WebSocketException):
@@ -173,7 +179,8 @@ def _phrase(status: int) -> str:
 
 def _validation_detail(entry: Mapping[str, Any]) -> dict[str, Any]:
     # Never the rejected value: it may be a password.
-    return {"location": list(entry["loc"]), "message": entry["msg"], "code": entry["type"]}
+    location = [part[:_LONGEST_NAME] if isinstance(part, str) else part for part in entry["loc"]]
+    return {"location": location, "message": entry["msg"], "code": entry["type"]}
 
 
 def _error(problem: Problem, request_id: str | None) -> dict[str, Any]:
