@@ -107,7 +107,7 @@ class AccountChanges:
             return Applied(user.id)
         self._keep_an_admin(user, different, admins)
         if user.email_key != email_key(wanted.get("email", user.email)):
-            self._tell_both_addresses(session, user, wanted["email"], now)
+            self._tell_both_addresses(session, user, wanted["email"], now, is_verified=wanted["is_verified"])
         for name, (_, value) in different.items():
             setattr(user, name, value)
         user.email_key, user.username_key = email_key(user.email), username_key(user.username)
@@ -134,7 +134,10 @@ class AccountChanges:
         suspended = left and user.status is Status.SUSPENDED
         return Applied(user.id, fields, tuple(ended), access_changed, suspended)
 
-    def _tell_both_addresses(self, session: AsyncSession, user: User, new: str, now: datetime) -> None:
+    def _tell_both_addresses(
+        self, session: AsyncSession, user: User, new: str, now: datetime, *, is_verified: bool
+    ) -> None:
         data = {"username": user.username, "new_email": new}
         outbox.enqueue(session, "email-changed", user.email, data, at=now, user_id=user.id)
-        outbox.enqueue(session, "verify-email", new, data, at=now, user_id=user.id, link="verify")
+        if not is_verified:  # an admin may know that it is hers
+            outbox.enqueue(session, "verify-email", new, data, at=now, user_id=user.id, link="verify")
