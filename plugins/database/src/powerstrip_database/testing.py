@@ -82,22 +82,23 @@ def postgresql_server() -> Iterator[PostgreSQL]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty database: each test that asks for it runs on SQLite and on PostgreSQL."""
-    yield from _fresh(request.param, request, tmp_path)
+    yield from fresh_url(request.param, request, tmp_path)
 
 
 @pytest.fixture
 def postgresql_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty database on PostgreSQL, for what only a server can show."""
-    yield from _fresh("postgresql", request, tmp_path)
+    yield from fresh_url("postgresql", request, tmp_path)
 
 
 @pytest.fixture
 def sqlite_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an SQLite file that is not there yet."""
-    yield from _fresh("sqlite", request, tmp_path)
+    yield from fresh_url("sqlite", request, tmp_path)
 
 
-def _fresh(dialect: str, request: Any, folder: Path) -> Iterator[str]:
+def fresh_url(dialect: str, request: Any, folder: Path) -> Iterator[str]:
+    """The URL of an empty database until the generator ends, for fixtures of your own: of a module, say."""
     if dialect == "sqlite":
         yield f"sqlite+aiosqlite:///{folder}/powerstrip.db"
         return
