@@ -2,26 +2,29 @@
 
 import asyncio
 import functools
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from aiosmtpd.smtp import SMTP
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, event, insert, text
 
 from powerstrip import Clock, EventBus, create_app
 from powerstrip.testing import ConfigBuilder, FakeClock
-from powerstrip_database import Database
+from powerstrip_database import Database, new_id
+from powerstrip_database.testing import fresh_url
 from powerstrip_users.access import AccessChanges
-from powerstrip_users.domain import Actor, Client
+from powerstrip_users.domain import Actor, Client, search_text
 from powerstrip_users.links import Links
+from powerstrip_users.models import User
 from powerstrip_users.service import Accounts, NewAccount
 from powerstrip_users.storage import find_by_name
 
@@ -33,7 +36,7 @@ KEY = "a key for tests that nobody else has"
 Headers = dict[str, str]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def anyio_backend():
     return "asyncio"
 
@@ -98,6 +101,32 @@ class Api:
         account = NewAccount(f"{username}@example.com", username, PASSWORD)
         await self.services[Accounts].create_admin(account, Actor("tests", Client()))
         return await self.sign_in(username)
+
+    async def add(self, usernames: Iterable[str]) -> list[str]:
+        """Many users of one moment, without the price of signing up, who can't sign in; returns their ids."""
+        moment = self.services[Clock].now()
+        rows = [
+            {
+                "id": new_id(),
+                "username": name,
+                "username_key": name,
+                "password_hash": "none",
+                "email": f"{name}@example.com",
+                "email_key": f"{name}@example.com",
+                "search_text": search_text(f"{name}@example.com", name, None),
+                "status": "active",
+                "role": "user",
+                "is_verified": False,
+                "created_at": moment,
+                "updated_at": moment,
+                "version": 1,
+                "access_version": 1,
+            }
+            for name in usernames
+        ]
+        async with self.services[Database].transaction() as session:
+            await session.execute(insert(User), rows)
+        return [str(row["id"]) for row in rows]
 
     async def id_of(self, name: str) -> str:
         async with self.services[Database].reading() as session:
@@ -182,7 +211,24 @@ def start_on_sqlite(powerstrip_config, sqlite_url) -> Start:
     return starter(powerstrip_config, sqlite_url)
 
 
-def starter(config: ConfigBuilder, database_url: str) -> Start:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def start_shared(request, tmp_path_factory) -> Iterator[Start]:
+    """The same for all tests of a module: for many questions that change nothing."""
+    folder = tmp_path_factory.mktemp("shared")
+    for url in fresh_url(request.param, request, folder):
+        yield starter(ConfigBuilder(folder), url, folder)
+
+
+@pytest.fixture(scope="module")
+async def shared_on_sqlite(request, tmp_path_factory) -> AsyncGenerator[Api]:
+    """An application for all tests of a module, for what is refused and so changes nothing."""
+    folder = tmp_path_factory.mktemp("shared")
+    for url in fresh_url("sqlite", request, folder):
+        async with starter(ConfigBuilder(folder), url, folder)() as api:
+            yield api
+
+
+def starter(config: ConfigBuilder, database_url: str, folder: Path = Path()) -> Start:
     @asynccontextmanager
     async def running(
         *,
@@ -193,7 +239,9 @@ def starter(config: ConfigBuilder, database_url: str) -> Start:
         app: dict[str, Any] | None = None,
         **settings: Any,
     ) -> AsyncGenerator[Api]:
-        users = {"secret_key": KEY, "passwords": CHEAP, **settings}
+        mail = {"folder": folder / "data/mail", **settings.pop("mail", {})}
+        avatars = {"folder": folder / "data/avatars", **settings.pop("avatars", {})}
+        users = {"secret_key": KEY, "passwords": CHEAP, "mail": mail, "avatars": avatars, **settings}
         sections = {
             "tracing": {"access_log": False},
             "database": {"url": database_url},

@@ -62,8 +62,8 @@ async def test_the_password_is_stored_as_argon2id_only(api):
         ({"id": "018f3b1e-7a00-7000-8000-000000000001"}, "id", "extra_forbidden"),
     ],
 )
-async def test_a_value_that_breaks_a_rule_is_named_and_not_repeated(api_on_sqlite, fields, place, code):
-    answer = await api_on_sqlite.sign_up(**fields)
+async def test_a_value_that_breaks_a_rule_is_named_and_not_repeated(shared_on_sqlite, fields, place, code):
+    answer = await shared_on_sqlite.sign_up(**fields)
 
     details = answer.json()["error"]["details"]
     assert answer.status_code == 422
