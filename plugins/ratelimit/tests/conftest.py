@@ -1,7 +1,7 @@
 """What the tests of ratelimit share."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,9 @@ from starlette.testclient import TestClient
 
 from powerstrip.testing import ClientFactory, FakeClock
 from powerstrip_ratelimit.stores.memory import MemoryStore
+from powerstrip_ratelimit.stores.redis import RedisStore, limits_script
+from powerstrip_redis import RedisConnections
+from powerstrip_redis.settings import RedisSettings
 
 
 @pytest.fixture
@@ -87,9 +90,50 @@ def make_reference(monkeypatch):
     return import_module("ratelimit_reference").ReferenceStore
 
 
-@pytest.fixture(params=["reference", "memory"])
-def store(request, moment, make_reference):
+@pytest.fixture(params=["reference", "memory", "redis"])
+async def store(request, moment, make_reference):
     """Each store in turn, on the test's own time."""
     if request.param == "reference":
-        return make_reference(moment)
-    return MemoryStore(moment, max_keys=1000)
+        yield make_reference(moment)
+    elif request.param == "memory":
+        yield MemoryStore(moment, max_keys=1000)
+    else:
+        async with timed_redis_store(request.getfixturevalue("valkey").url, moment) as store:
+            yield store
+
+
+@pytest.fixture
+def timed_store(valkey, moment):
+    """Makes stores on Redis and on the test's own time: `async with timed_store() as store: ...`"""
+    return lambda: timed_redis_store(valkey.url, moment)
+
+
+class TimedRedisStore(RedisStore):
+    """Its script takes the time from a key, and keeps keys for longer than such short periods say."""
+
+    def __init__(self, connections, moment):
+        clock, margin = "local clock = call('TIME')", "local margin = 0"
+        script = limits_script()
+        assert clock in script
+        assert margin in script
+        script = script.replace(clock, "local clock = {0, call('GET', 'test-time')}").replace(
+            margin, f"{margin} + 60000"
+        )
+        super().__init__(connections, within=30, script=script)
+        self.connections = connections
+        self.moment = moment
+
+    async def _ask(self, verb, counts):
+        await self.connections.client.set("test-time", self.moment())
+        return await super()._ask(verb, counts)
+
+
+@asynccontextmanager
+async def timed_redis_store(url, moment):
+    connections = RedisConnections(RedisSettings(url=url, timeout=30))
+    store = TimedRedisStore(connections, moment)
+    try:
+        yield store
+    finally:
+        await store.close()
+        await connections.close()

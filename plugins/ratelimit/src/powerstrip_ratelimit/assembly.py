@@ -12,11 +12,18 @@ from powerstrip_ratelimit.stores.opening import open_store
 
 @asynccontextmanager
 async def running_limiter(rules: Rules, services: Services) -> AsyncGenerator[Limiter]:
-    """A limiter with all that other plugins told it; raises UnknownKeyError for a policy that nobody can count."""
+    """A limiter with all that other plugins told it; raises UnknownKeyError for a policy that nobody can count,
+    and NoRedisError."""
     clock = services[Clock]
     contributions = Contributions.collect(services[HookCalls])
     contributions.check(rules)
-    async with open_store(rules.settings, clock) as store:
+    limiter: Limiter | None = None
+
+    def tell(*, is_available: bool) -> None:
+        if limiter is not None:
+            limiter.observation.store_changed(is_available=is_available)
+
+    async with open_store(rules.settings, services, tell) as store:
         limiter = Limiter(rules, store, contributions, clock)
         try:
             yield limiter

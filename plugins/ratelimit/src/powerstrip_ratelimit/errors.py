@@ -1,6 +1,7 @@
 """What can go wrong with limits.
 
 RatelimitError
+├── NoRedisError
 ├── StoreUnavailableError
 └── UnknownKeyError
 """
@@ -8,6 +9,10 @@ RatelimitError
 
 class RatelimitError(Exception):
     """Anything that this plugin raises beside problems."""
+
+
+class NoRedisError(RatelimitError):
+    """Counters should be kept in Redis, and the plugin redis is not on."""
 
 
 class StoreUnavailableError(RatelimitError):

@@ -85,7 +85,9 @@ class Ratelimit(Plugin[RatelimitSettings]):
     def reconfigure(self, settings: RatelimitSettings) -> Callable[[], None] | None:
         """Counts go on under other rates; only middleware that comes or goes needs a start."""
         rules = make_rules(settings)
-        if _needs(rules) != _needs(self._rules) or self._limits.limiter is None:
+        if _needs(rules) != _needs(self._rules) or _counts_in(settings) != _counts_in(self._rules.settings):
+            return None
+        if self._limits.limiter is None:
             return None
         limiter = self._limits.limiter
         try:
@@ -116,6 +118,11 @@ class Ratelimit(Plugin[RatelimitSettings]):
         if not limiter.store.is_available:
             raise StoreUnavailableError("the store of counters is away")
         return limiter.store.facts()
+
+
+def _counts_in(settings: RatelimitSettings) -> tuple[object, ...]:
+    """What another store would have to be opened for."""
+    return settings.store, settings.store_timeout, settings.on_store_failure
 
 
 def _needs(rules: Rules) -> tuple[bool, bool]:

@@ -167,6 +167,16 @@ class RatelimitSettings(PluginSettings):
     headers: HeadersSettings = HeadersSettings()
     """What answers tell."""
 
+    store: Literal["auto", "memory", "redis"] = "auto"
+    """Where counters are kept: in each process's `memory`, or in `redis`, where all workers and machines share them;
+    `auto` is `redis` when the plugin redis is on."""
+
+    store_timeout: Annotated[float, Field(gt=0, le=60)] = 0.25
+    """Seconds that Redis may take to answer. Then it counts as away, and is not waited for until it is back."""
+
+    on_store_failure: Literal["allow", "deny", "local"] = "local"
+    """While Redis is away: `allow` everything, `deny` everything with 503, or count in each process's memory."""
+
     max_keys: Annotated[int, Field(ge=1, le=100_000_000)] = 200_000
     """In memory, clients per policy that have counters of their own; more share some."""
 
