@@ -17,10 +17,6 @@ from powerstrip_redis import RedisConnections
 # How many policies are kept ready to be sent. Quotas by hook can make any number of them.
 _READY = 1000
 
-_DECIDE, _PEEK, _RENEW = words_of(b"decide"), words_of(b"peek"), words_of(b"renew")
-_RELEASE, _RESET = words_of(b"release"), words_of(b"reset")
-_ONE = words_of(b"1", b"")  # unit, without a lease
-
 
 def limits_script() -> str:
     """The script that decides."""
@@ -35,6 +31,8 @@ class RedisStore(Store):
         self._connections = connections
         self._key = connections.key
         self._runner = ScriptRunner(connections, script or limits_script(), within)
+        self._verbs = {verb: words_of(verb.encode()) for verb in ("decide", "peek", "renew", "release", "reset")}
+        self._one = words_of(b"1", b"")  # unit, without a lease
         self._ready: dict[str, _Ready] = {}
 
     @property
@@ -43,37 +41,37 @@ class RedisStore(Store):
         return self._connections.is_available
 
     async def decide(self, counts: Sequence[Count]) -> Decision:
-        answer = await self._ask(_DECIDE, counts)
+        answer = await self._ask("decide", counts)
         return Decision(answer[0] == 1, _verdicts(answer))
 
     async def peek(self, counts: Sequence[Count]) -> Sequence[Verdict]:
-        return _verdicts(await self._ask(_PEEK, counts))
+        return _verdicts(await self._ask("peek", counts))
 
     async def renew(self, counts: Sequence[Count]) -> None:
-        await self._ask(_RENEW, counts)
+        await self._ask("renew", counts)
 
     async def release(self, counts: Sequence[Count]) -> None:
-        await self._ask(_RELEASE, counts)
+        await self._ask("release", counts)
 
     async def reset(self, counts: Sequence[Count]) -> int:
-        return (await self._ask(_RESET, counts))[0] if counts else 0
+        return (await self._ask("reset", counts))[0] if counts else 0
 
     async def close(self) -> None:
         """Give up what is under way."""
         await self._runner.close()
 
-    async def _ask(self, verb: Words, counts: Sequence[Count]) -> tuple[int, ...]:
+    async def _ask(self, verb: str, counts: Sequence[Count]) -> tuple[int, ...]:
         if not counts:
             return (1,)
         keys: list[Words] = []
-        arguments = [verb]
+        arguments = [self._verbs[verb]]
         for policy, subject, cost, lease in counts:
             ready = self._ready.get(policy.name)
             if ready is None or ready.policy is not policy:
                 ready = self._make_ready(policy)
             keys.append(words_of((ready.prefix + subject).encode()))
             arguments.append(ready.described)
-            arguments.append(_ONE if cost == 1 and not lease else words_of(b"%d" % cost, lease.encode()))
+            arguments.append(self._one if cost == 1 and not lease else words_of(b"%d" % cost, lease.encode()))
         answer = await self._runner.run(Call(keys, arguments))
         return unpack(f"<{len(answer) // 8}q", answer)
 
