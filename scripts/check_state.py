@@ -15,8 +15,18 @@ from sources import Complaint, report, source_modules
 
 # What may be called at module level: what it makes can't change,
 IMMUTABLE = frozenset(
-    {"Decimal", "IPv4Network", "IPv6Network", "MappingProxyType", "Path", "Template", "bytes", "compile", "date"}
-    | {"datetime", "dumps", "encode"}
+    {
+        "Decimal",
+        "ExportColumn",
+        "IPv4Network",
+        "IPv6Network",
+        "MappingProxyType",
+        "Path",
+        "Template",
+        "bytes",
+        "compile",
+    }
+    | {"date", "datetime", "dumps", "encode"}
     | {"float", "format", "frozenset", "int", "join", "len", "max", "min", "object", "range", "str", "time"}
     | {"timedelta", "tuple", "type"}
 )

@@ -31,6 +31,7 @@ HOOKS = (
     "register_problem_handlers",
     "register_health_checks",
     "register_exports",
+    "register_derived_routes",
     "register_tasks",
     "register_findings",
 )

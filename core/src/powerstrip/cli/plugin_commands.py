@@ -64,20 +64,20 @@ class PluginRunner(CommandRunner):
 
     def __init__(self, composition: Composition, plugin: str) -> None:
         self._composition = composition
-        self._needed = _needed_by(plugin, composition)
+        self._plugin = plugin
 
-    def run(self, work: Callable[[Services], Awaitable[ResultT]]) -> ResultT:
+    def run(self, work: Callable[[Services], Awaitable[ResultT]], *, beside: Collection[str] = ()) -> ResultT:
         """As the contract says. Raises BuildError, StartError, and whatever `work` raises."""
         settings = self._composition.config.logging
         if settings.level in ("debug", "info"):  # the news of a start are for servers
             settings = settings.model_copy(update={"level": "warning"})
         configure_logging(settings)
-        return asyncio.run(self._run(work))
+        return asyncio.run(self._run(work, _needed_by((self._plugin, *beside), self._composition)))
 
-    async def _run(self, work: Callable[[Services], Awaitable[ResultT]]) -> ResultT:
+    async def _run(self, work: Callable[[Services], Awaitable[ResultT]], needed: Collection[str]) -> ResultT:
         generation = Generation(1, self._composition)
         generation.assembly.registrations.tasks.clear()  # they are the server's: a command is soon over
-        await generation.start(self._needed)
+        await generation.start(needed)
         try:
             # They are there from the start on.
             return await work(cast("Services", generation.assembly.index.services))
@@ -99,10 +99,10 @@ def _commands_of(member: Member, composition: Composition) -> dict[str, Command]
     return commands
 
 
-def _needed_by(plugin: str, composition: Composition) -> Collection[str]:
+def _needed_by(plugins: Collection[str], composition: Composition) -> Collection[str]:
     after = {member.name: member.after for member in composition.members}
     needed: set[str] = set()
-    waiting = [plugin]
+    waiting = [name for name in plugins if name in after]
     while waiting:
         name = waiting.pop()
         if name not in needed:

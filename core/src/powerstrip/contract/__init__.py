@@ -1,5 +1,6 @@
 """The promise to plugins. `powerstrip` exports all of it, and a plugin imports it from there."""
 
+from powerstrip.contract.audit import AuditLog, AuditRecord
 from powerstrip.contract.clock import Clock, SystemClock
 from powerstrip.contract.commands import CommandRunner
 from powerstrip.contract.errors import (
@@ -24,7 +25,7 @@ from powerstrip.contract.events import (
     Replay,
     Retention,
 )
-from powerstrip.contract.exports import ExportColumn, ExportSource
+from powerstrip.contract.exports import ExportColumn, ExportContext, ExportSource
 from powerstrip.contract.findings import Finding, Position
 from powerstrip.contract.health import HealthCheck, HostStatus, HostStep, OwnedCheck, ReloadOutcome
 from powerstrip.contract.hooks import HookCalls, hookimpl, hookspec
@@ -67,6 +68,8 @@ from powerstrip.contract.tasks import BackgroundTask
 __all__ = [
     "API_VERSION",
     "Access",
+    "AuditLog",
+    "AuditRecord",
     "Authenticator",
     "BackgroundTask",
     "BadRequest",
@@ -83,6 +86,7 @@ __all__ = [
     "EventOutbox",
     "Exchange",
     "ExportColumn",
+    "ExportContext",
     "ExportSource",
     "Finding",
     "FindingsError",

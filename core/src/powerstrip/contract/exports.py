@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from powerstrip.contract.identity import Identity
 from powerstrip.contract.services import Services
 
 ColumnType = Literal["text", "integer", "number", "boolean", "datetime", "date", "uuid", "json"]
@@ -13,7 +14,11 @@ ColumnType = Literal["text", "integer", "number", "boolean", "datetime", "date",
 
 @dataclass(frozen=True, slots=True)
 class ExportColumn:
-    """One column: `sensitive` ones are masked for callers without `reveal` permission."""
+    """One column.
+
+    What is `sensitive` is left empty for callers without the permission `reveal`; where no `reveal` is stated, for
+    all but those who may do everything (`*`). `title` is the heading in spreadsheets.
+    """
 
     name: str
     type: ColumnType = "text"
@@ -23,16 +28,34 @@ class ExportColumn:
 
 
 @dataclass(frozen=True, slots=True)
-class ExportSource:
-    """Rows that can be exported.
+class ExportContext:
+    """What is exported and for whom: `filters` is an instance of the source's model, `caller` None on the command
+    line, where the operator asks."""
 
-    `batches(services, filters)` yields lists of rows, each a tuple in the order of `columns`;
-    `permission` is who may read them, `filters` the model of the query parameters.
+    services: Services
+    filters: Any
+    caller: Identity | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSource:
+    """Rows that can be exported: what a list endpoint shows, under the same permission and the same filters.
+
+    - `query(context)` gives a SQLAlchemy `Select` whose columns are `columns`, in their order. It is read from the
+      capability `database`, in one snapshot and by the fastest way that the database has. Where `filters` state
+      no order, leave it out: rows come as they are stored, which is several times quicker.
+    - `batches(context)` yields lists of rows instead, each a tuple in the order of `columns`, for what is in no
+      table. A batch of about 500 rows suits all formats. Seeing to it that all rows are of one moment is its affair.
+    - `permission` is who may read them, `filters` the model of the query parameters; None takes none.
+    - `path` is an address of the same source beside the plugin's own routes: `/users/export`.
     """
 
     name: str
     columns: Sequence[ExportColumn]
     permission: str
-    batches: Callable[[Services, Any], AsyncIterator[Sequence[tuple[Any, ...]]]]
+    batches: Callable[[ExportContext], AsyncIterator[Sequence[tuple[Any, ...]]]] | None = None
+    query: Callable[[ExportContext], Any] | None = None
     filters: type[BaseModel] | None = None
     title: str | None = None
+    path: str | None = None
+    version: str = "v1"

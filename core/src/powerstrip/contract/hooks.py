@@ -73,6 +73,13 @@ class Hooks:
         """Data this plugin offers for export."""
 
     @hookspec
+    def register_derived_routes(self, hooks: HookCalls) -> Sequence[Routes]:  # type: ignore[empty-body]
+        """Routers that follow from what other plugins declare: asked when all of them have said what they bring.
+
+        `hooks.call_each("register_exports")`, say, gives every plugin's sources.
+        """
+
+    @hookspec
     def register_tasks(self) -> Sequence[BackgroundTask]:  # type: ignore[empty-body]
         """Supervised tasks that run while the plugin does."""
 

@@ -150,7 +150,7 @@ def _flat_routes(
         for name, installed in composition.discovery.plugins.items()
         if name in composition.config.plugins and composition.config.plugins[name].enabled
     }
-    for entry in registrations.routes:
+    for entry in (*registrations.routes, *registrations.derived_routes):
         prefix = composition.config.plugins[entry.plugin].prefix or ""
         label = f"{entry.plugin}@{versions[entry.plugin]}"
         try:

@@ -4,7 +4,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -59,6 +59,7 @@ class Registrations(HookCalls):
     """Everything the plugins of one composition brought, in composition order."""
 
     routes: list[Owned[Routes]] = field(default_factory=list)
+    derived_routes: list[Owned[Routes]] = field(default_factory=list)
     interceptors: list[Owned[Interceptor]] = field(default_factory=list)
     middleware: list[Owned[Middleware]] = field(default_factory=list)
     problem_handlers: list[Owned[ProblemHandler]] = field(default_factory=list)
@@ -73,9 +74,11 @@ class Registrations(HookCalls):
 
     def without(self, unavailable: frozenset[str]) -> "Registrations":
         """The same without what belongs to some plugins; their routes stay, to answer 503."""
-        kept = Registrations(routes=self.routes, manager=self.manager, unavailable=unavailable)
+        kept = Registrations(
+            routes=self.routes, derived_routes=self.derived_routes, manager=self.manager, unavailable=unavailable
+        )
         for kind in fields(self):
-            if kind.name not in ("routes", "manager", "unavailable"):
+            if kind.name not in ("routes", "derived_routes", "manager", "unavailable"):
                 owned = [entry for entry in getattr(self, kind.name) if entry.plugin not in unavailable]
                 setattr(kept, kind.name, owned)
         return kept
@@ -92,7 +95,8 @@ class Registrations(HookCalls):
         """Take over what a running plugin has registered, instead of asking it again."""
         self.manager.register(plugin, name=plugin.name)
         for kind in fields(self):
-            if kind.name not in ("manager", "unavailable"):
+            # What follows from others is asked anew: they may be other ones.
+            if kind.name not in ("derived_routes", "manager", "unavailable"):
                 taken = [entry for entry in getattr(other, kind.name) if entry.plugin == plugin.name]
                 getattr(self, kind.name).extend(taken)
         for entry in self.hookspecs:
@@ -123,21 +127,24 @@ def collect(composition: Composition, running: Registrations | None = None) -> t
     Returns the composition again, without the members that failed and may be skipped. Raises
     BuildError with all findings of the others.
     """
-    registrations = Registrations()
+    registrations = Registrations(unavailable=frozenset(composition.skipped))
     findings: list[Finding] = []
     skipped = [entry.member for entry in composition.skipped.values() if entry.member]
-    for member in [*composition.members, *skipped]:
-        if running is not None and running.manager.get_plugin(member.name) is member.plugin:
-            registrations.copy_from(running, member.plugin)
-            continue
-        with owned_by(member.name):
-            failure = _enlist(registrations, member) or _collect_from(registrations, member)
-        if failure is None or member.name in composition.skipped:
-            continue
-        if member.section.on_failure == "skip":
-            composition = composition.skip(member.name, failure.message, [failure])
-        else:
-            findings.append(_placed(composition, failure))
+    members = [*composition.members, *skipped]
+    for ask in (partial(_enlist_and_collect, running=running), _collect_derived):
+        for member in list(members):
+            with owned_by(member.name):
+                failure = ask(registrations, member)
+            if failure is None:
+                continue
+            members.remove(member)  # it is asked nothing more, and answers nobody
+            registrations.unavailable |= {member.name}
+            if member.name in composition.skipped:
+                continue
+            if member.section.on_failure == "skip":
+                composition = composition.skip(member.name, failure.message, [failure])
+            else:
+                findings.append(_placed(composition, failure))
     findings += [_placed(composition, finding) for finding in _unknown_hooks(registrations.manager)]
     if findings:
         raise BuildError(findings)
@@ -161,6 +168,13 @@ def _short(filename: str) -> str:
     return str(Path(*parts[-2:]))
 
 
+def _enlist_and_collect(registrations: Registrations, member: Member, running: Registrations | None) -> Finding | None:
+    if running is not None and running.manager.get_plugin(member.name) is member.plugin:
+        registrations.copy_from(running, member.plugin)
+        return None
+    return _enlist(registrations, member) or _collect_from(registrations, member)
+
+
 def _enlist(registrations: Registrations, member: Member) -> Finding | None:
     manager = registrations.manager
     try:
@@ -175,21 +189,36 @@ def _enlist(registrations: Registrations, member: Member) -> Finding | None:
 
 def _collect_from(registrations: Registrations, member: Member) -> Finding | None:
     for hook, kind, wanted in _KINDS:
-        try:
-            values = _results(registrations.manager, member, hook)
-        except CONTAINED as error:
-            return _failure(member.name, "plugin.hook-failed", f"failed in {hook}: {type(error).__name__}: {error}")
-        strangers = [value for value in values if not isinstance(value, wanted)]
-        if strangers:
-            message = f"returned {strangers[0]!r} from {hook}, which takes {wanted.__name__} objects"
-            return _failure(member.name, "plugin.bad-registration", message)
-        malformed = next(filter(None, map(_malformed, values)), None)
-        if malformed is not None:
-            return _failure(member.name, "plugin.bad-registration", f"returned from {hook} {malformed}")
-        getattr(registrations, kind).extend(Owned(member.name, value) for value in values)
+        failure = _collect_kind(registrations, member, hook, kind, wanted)
+        if failure is not None:
+            return failure
     customise = implementation(registrations.manager, member.plugin, "customise_openapi")
     if customise is not None:
         registrations.openapi.append(Owned(member.name, customise))
+    return None
+
+
+def _collect_derived(registrations: Registrations, member: Member) -> Finding | None:
+    return _collect_kind(
+        registrations, member, "register_derived_routes", "derived_routes", Routes, hooks=registrations
+    )
+
+
+def _collect_kind(
+    registrations: Registrations, member: Member, hook: str, kind: str, wanted: type, **arguments: Any
+) -> Finding | None:
+    try:
+        values = _results(registrations.manager, member, hook, **arguments)
+    except CONTAINED as error:
+        return _failure(member.name, "plugin.hook-failed", f"failed in {hook}: {type(error).__name__}: {error}")
+    strangers = [value for value in values if not isinstance(value, wanted)]
+    if strangers:
+        message = f"returned {strangers[0]!r} from {hook}, which takes {wanted.__name__} objects"
+        return _failure(member.name, "plugin.bad-registration", message)
+    malformed = next(filter(None, map(_malformed, values)), None)
+    if malformed is not None:
+        return _failure(member.name, "plugin.bad-registration", f"returned from {hook} {malformed}")
+    getattr(registrations, kind).extend(Owned(member.name, value) for value in values)
     return None
 
 
@@ -219,9 +248,9 @@ def implementation(manager: pluggy.PluginManager, plugin: AnyPlugin, hook: str) 
     return found
 
 
-def _results(manager: pluggy.PluginManager, member: Member, hook: str) -> list[Any]:
+def _results(manager: pluggy.PluginManager, member: Member, hook: str, **arguments: Any) -> list[Any]:
     function = implementation(manager, member.plugin, hook)
-    return list(function() or ()) if function else []
+    return list(function(**arguments) or ()) if function else []
 
 
 def _unknown_hooks(manager: pluggy.PluginManager) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from powerstrip_database import Database
 from powerstrip_users.access import AccessChanges
 from powerstrip_users.announcements import Announcements
 from powerstrip_users.attempts import AttemptLimits
+from powerstrip_users.audit import AuditTrail
 from powerstrip_users.avatars import running_avatars
 from powerstrip_users.bulk import BulkUpdates
 from powerstrip_users.changes import AccountChanges
@@ -69,7 +70,7 @@ async def running_users(
         avatars = await stack.enter_async_context(
             running_avatars(database, services[EventBus], settings.avatars, clock)
         )
-        yield permissions, access, identities, *use_cases, *mails, avatars
+        yield permissions, access, identities, *use_cases, *mails, avatars, AuditTrail(database, clock)
 
 
 def _statistics(hooks: HookCalls) -> Sequence[UserStatistic]:

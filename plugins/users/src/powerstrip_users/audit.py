@@ -8,6 +8,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from powerstrip import AuditLog, AuditRecord, Clock, Identity
+from powerstrip_database import Database
 from powerstrip_users.domain import Actor
 from powerstrip_users.models import AuditEntry
 
@@ -40,6 +42,36 @@ def record(
             client_address=actor.client.address,
         )
     )
+
+
+class AuditTrail(AuditLog):
+    """The audit log, for what other plugins do: their facts become the entry's `changes`."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def record(self, entry: AuditRecord) -> None:
+        caller = entry.caller
+        stored = AuditEntry(
+            time=self._clock.now(),
+            action=entry.action[:50],
+            actor_id=_account(caller),
+            actor=(caller.name or caller.id)[:254] if caller else "command line",
+            target_id=None,
+            changes=dict(entry.facts),
+            request_id=entry.request_id[:200] if entry.request_id else None,
+            client_address=entry.client_address[:64],
+        )
+        async with self._database.transaction() as session:
+            session.add(stored)
+
+
+def _account(caller: Identity | None) -> UUID | None:
+    try:
+        return UUID(caller.id) if caller else None
+    except ValueError:
+        return None
 
 
 def secret_changed() -> Changes:

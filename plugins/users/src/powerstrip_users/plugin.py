@@ -9,6 +9,7 @@ import typer
 from powerstrip import (
     BackgroundTask,
     CommandRunner,
+    ExportSource,
     Finding,
     HealthCheck,
     Interceptor,
@@ -25,6 +26,7 @@ from powerstrip_users.avatar_routes import avatar_router
 from powerstrip_users.avatars import Avatars
 from powerstrip_users.commands import users_commands
 from powerstrip_users.domain import PERMISSIONS, Permission
+from powerstrip_users.exports import export_sources
 from powerstrip_users.hooks import UserHooks
 from powerstrip_users.interceptors import BearerInterceptor
 from powerstrip_users.mail_commands import mail_commands
@@ -71,6 +73,10 @@ class Users(Plugin[UsersSettings]):
     @hookimpl
     def register_health_checks(self) -> Sequence[HealthCheck]:
         return [HealthCheck("mail", self._mail_health.check, critical=False)]
+
+    @hookimpl
+    def register_exports(self) -> Sequence[ExportSource]:
+        return export_sources()
 
     @hookimpl
     def register_tasks(self) -> Sequence[BackgroundTask]:

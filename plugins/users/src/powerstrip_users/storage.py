@@ -128,14 +128,15 @@ async def users_after(
     return (await session.scalars(order.apply(users).limit(limit))).all()
 
 
+def matching_audit(actor_id: UUID | None, target_id: UUID | None, action: str | None) -> list[ColumnElement[bool]]:
+    """The conditions of a search in the audit log."""
+    filters = {AuditEntry.actor_id: actor_id, AuditEntry.target_id: target_id, AuditEntry.action: action}
+    return [column == value for column, value in filters.items() if value is not None]
+
+
 async def page_of_audit(session: AsyncSession, wanted: AuditPageRequest) -> tuple[Sequence[AuditEntry], int]:
     """One page of the audit log, newest first, and how many entries match."""
-    filters = {
-        AuditEntry.actor_id: wanted.actor_id,
-        AuditEntry.target_id: wanted.target_id,
-        AuditEntry.action: wanted.action,
-    }
-    conditions = [column == value for column, value in filters.items() if value is not None]
+    conditions = matching_audit(wanted.actor_id, wanted.target_id, wanted.action)
     total = await session.scalar(select(func.count()).select_from(AuditEntry).where(*conditions)) or 0
     entries = select(AuditEntry).where(*conditions).order_by(AuditEntry.time.desc(), AuditEntry.id.desc())
     found = await session.scalars(entries.offset((wanted.page - 1) * wanted.size).limit(wanted.size))

@@ -1,0 +1,67 @@
+"""What writes rows in a format."""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Protocol
+
+from powerstrip import ExportColumn
+from powerstrip_exports.csv_format import CsvEncoder
+from powerstrip_exports.domain import Format, Row
+from powerstrip_exports.errors import FormatNotInstalled
+from powerstrip_exports.excel import ExcelEncoder
+from powerstrip_exports.json_format import JsonEncoder, NdjsonEncoder
+
+
+class Encoder(Protocol):
+    """Writes rows, batch by batch. It is called in threads, by one at a time."""
+
+    def begin(self) -> bytes:
+        """What comes before the first row."""
+        ...
+
+    def rows(self, rows: Sequence[Row]) -> bytes:
+        """Some rows; may hold part of them back for later."""
+        ...
+
+    def end(self) -> bytes:
+        """What comes after the last row."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything, whether or not `end` was reached."""
+        ...
+
+
+def encoder_for(kind: Format, columns: Sequence[ExportColumn], title: str, *, bom: bool) -> Encoder:
+    """A new encoder; `title` is for formats that have one. Raises FormatNotInstalled."""
+    match kind:
+        case Format.CSV:
+            return CsvEncoder(columns, bom=bom)
+        case Format.NDJSON:
+            return NdjsonEncoder(columns)
+        case Format.JSON:
+            return JsonEncoder(columns)
+        case Format.EXCEL:
+            return ExcelEncoder(columns, title)
+        case Format.PARQUET:
+            check_format(kind)
+            # Late: an extra, which takes longer to import than all the rest.
+            from powerstrip_exports.parquet import ParquetEncoder  # noqa: PLC0415
+
+            return ParquetEncoder(columns)
+
+
+def check_format(kind: Format) -> None:
+    """Raises FormatNotInstalled when this server lacks the library for it."""
+    if kind not in installed_formats():
+        raise FormatNotInstalled(f"This server can't write {kind.value}.")
+
+
+def has_parquet() -> bool:
+    """Whether the library for it is installed."""
+    return find_spec("pyarrow") is not None
+
+
+def installed_formats() -> list[Format]:
+    """The formats that this server can write."""
+    return [kind for kind in Format if kind is not Format.PARQUET or has_parquet()]

@@ -1,0 +1,77 @@
+"""From pieces to the chunks of a file: packed where that is wanted, 64 to 256 KiB each, and counted."""
+
+import zlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any, Protocol
+
+from powerstrip_exports.domain import Compression, Piece, Tally
+from powerstrip_exports.errors import ExportTooLarge, FormatNotInstalled
+from powerstrip_exports.settings import Budget
+from powerstrip_exports.threads import Threads
+
+LEAST = 64 * 1024
+MOST = 256 * 1024
+
+
+class Packer(Protocol):
+    """Packs a file, piece by piece."""
+
+    def compress(self, data: bytes) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
+
+def packer_for(compression: Compression) -> Packer | None:
+    """A new packer, or None for none. Raises FormatNotInstalled."""
+    match compression:
+        case Compression.NONE:
+            return None
+        case Compression.GZIP:
+            return zlib.compressobj(6, zlib.DEFLATED, 31)
+        case Compression.ZSTD:
+            try:
+                # Late: an extra, and the rest works without it.
+                import zstandard  # noqa: PLC0415
+            except ImportError:
+                raise FormatNotInstalled("This server can't write zstd.") from None
+            return zstandard.ZstdCompressor(level=3).compressobj()
+
+
+async def chunks(
+    pieces: AsyncIterator[Piece], packer: Packer | None, threads: Threads, tally: Tally, budget: Budget
+) -> AsyncGenerator[bytes]:
+    """The file in chunks that are worth a write; the first one goes out with the first rows: by then the
+    source has been read from, so what fails at once has failed.
+
+    Raises ExportTooLarge when it grows over the budget.
+    """
+    waiting = bytearray()
+    is_first = True
+    source: Any = pieces
+    async with aclosing(source):
+        async for piece in source:
+            tally.rows += piece.rows
+            if budget.rows is not None and tally.rows > budget.rows:
+                raise ExportTooLarge
+            waiting += piece.data if packer is None else await threads.run(packer.compress, piece.data)
+            if len(waiting) >= LEAST or (is_first and waiting and tally.rows):
+                is_first = False
+                for chunk in _cut(waiting):
+                    yield _counted(chunk, tally, budget)
+                waiting.clear()
+    if packer is not None:
+        waiting += await threads.run(packer.flush)
+    for chunk in _cut(waiting):
+        yield _counted(chunk, tally, budget)
+
+
+def _cut(data: bytearray) -> list[bytes]:
+    return [bytes(data[start : start + MOST]) for start in range(0, len(data), MOST)]
+
+
+def _counted(chunk: bytes, tally: Tally, budget: Budget) -> bytes:
+    tally.bytes += len(chunk)
+    if budget.bytes is not None and tally.bytes > budget.bytes:
+        raise ExportTooLarge
+    return chunk

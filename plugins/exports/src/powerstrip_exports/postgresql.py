@@ -1,0 +1,98 @@
+"""Reading from PostgreSQL: CSV that the server writes itself (COPY)."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from sqlalchemy import literal_column, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from powerstrip_exports.csv_format import BOM, LINE_END, NUMERIC, header_line
+from powerstrip_exports.domain import Piece
+from powerstrip_exports.formulas import guard_csv_rows
+from powerstrip_exports.statements import SourceQuery, compiled_for
+
+_NO_LIMIT = 86_400.0
+_SESSION = (
+    "SET LOCAL statement_timeout = 0",
+    "SET LOCAL idle_in_transaction_session_timeout = 0",
+    "SET LOCAL timezone = 'UTC'",
+    "SET LOCAL datestyle = 'ISO'",
+    # Else a scan of a large table begins where another one just is.
+    "SET LOCAL synchronize_seqscans = off",
+)
+_ENOUGH = 128 * 1024
+
+
+async def prepare_session(session: AsyncSession) -> None:
+    """Let this transaction take as long as its client does, and write times alike everywhere."""
+    for setting in _SESSION:
+        await session.execute(text(setting))
+
+
+async def csv_pieces(session: AsyncSession, query: SourceQuery, statement: Any, *, bom: bool) -> AsyncGenerator[Piece]:
+    """The whole file, piece by piece. Nothing more is read while the last piece waits for its client."""
+    yield Piece(0, (BOM if bom else b"") + header_line(query.selection.columns))
+    await prepare_session(session)
+    connection = await session.connection()
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    # Ends each row, where no value can pretend to be it: nobody knows it before.
+    token = secrets.token_hex(5)
+    sql, arguments = compiled_for(statement.add_columns(literal_column(f"'{token}'")), session.get_bind().dialect)
+    quoted = [f"c{at}" for at, column in enumerate(query.selection.columns) if column.type not in NUMERIC]
+    handover = _Handover()
+    copying = asyncio.create_task(
+        driver.copy_from_query(
+            sql, *arguments, output=handover.put, format="csv", force_quote=quoted or None, timeout=_NO_LIMIT
+        )
+    )
+    copying.add_done_callback(lambda _task: handover.finish())
+    row_end = f",{token}\n".encode()
+    try:
+        async for page in handover.pages():
+            # Guarded first: while each row ends with the token, no value stands at its end.
+            lines = guard_csv_rows(b"\n" + page)[1:].replace(row_end, LINE_END)
+            yield Piece(page.count(row_end), lines)
+        await copying
+    finally:
+        copying.cancel()
+        await asyncio.gather(copying, return_exceptions=True)
+
+
+class _Handover:
+    """Passes what COPY sends to who writes it out, a page at a time."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._first = True
+        self._finished = False
+        self._changed = asyncio.Event()
+        self._taken = asyncio.Event()
+
+    async def put(self, data: bytes) -> None:
+        """Take whole rows; returns when there is room for more."""
+        self._parts.append(data)
+        self._size += len(data)
+        if self._first or self._size >= _ENOUGH:
+            self._first = False
+            self._changed.set()
+            self._taken.clear()
+            await self._taken.wait()
+
+    def finish(self) -> None:
+        self._finished = True
+        self._changed.set()
+
+    async def pages(self) -> AsyncGenerator[bytes]:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            parts, self._parts, self._size = self._parts, [], 0
+            finished = self._finished
+            if parts:
+                yield b"".join(parts)
+            self._taken.set()
+            if finished:
+                return

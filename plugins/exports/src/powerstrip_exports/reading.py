@@ -1,0 +1,127 @@
+"""Where the rows of an export come from, and which way is the fastest."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine
+
+from powerstrip import ExportContext
+from powerstrip_database import Database
+from powerstrip_exports import postgresql, sqlite
+from powerstrip_exports.domain import Format, Piece, Row, Selection
+from powerstrip_exports.encoders import encoder_for
+from powerstrip_exports.errors import SourceError
+from powerstrip_exports.statements import SourceQuery
+from powerstrip_exports.threads import Threads
+
+_ROWS_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One export: what of which source, for whom, in which format."""
+
+    selection: Selection
+    context: ExportContext
+    format: Format
+    bom: bool = False
+
+    @property
+    def title(self) -> str:
+        source = self.selection.source
+        return source.title or source.name
+
+
+class Reading:
+    """Reads sources, each export in one snapshot, and writes what it read."""
+
+    def __init__(self, database: Database, engine: Engine | None, threads: Threads) -> None:
+        """`engine` is the one of exports alone, on SQLite."""
+        self._database = database
+        self._engine = engine
+        self._threads = threads
+
+    async def count(self, wanted: Wanted) -> int | None:
+        """How many rows it will have, or None where only reading them tells."""
+        query = _query(wanted)
+        if query is None:
+            return None
+        async with self._database.reading() as session:
+            rows: int | None = await session.scalar(query.count())
+            return rows
+
+    def pieces(self, wanted: Wanted) -> AsyncIterator[Piece]:
+        """The whole file, piece by piece, made off the event loop. Close it where it is not read to its end."""
+        query = _query(wanted)
+        if wanted.format is Format.CSV and query is not None:
+            fast = self._fast_csv(wanted, query)
+            if fast is not None:
+                return fast
+        return self._encoded(wanted, query)
+
+    def _fast_csv(self, wanted: Wanted, query: SourceQuery) -> AsyncIterator[Piece] | None:
+        if self._engine is not None:
+            statement = query.csv_on_sqlite()
+            if statement is None:
+                return None
+            return self._threads.iterate(sqlite.csv_pieces(self._engine, query, statement, bom=wanted.bom))
+        statement = query.csv_on_postgresql()
+        return None if statement is None else self._copied(query, statement, bom=wanted.bom)
+
+    async def _copied(self, query: SourceQuery, statement: Any, *, bom: bool) -> AsyncGenerator[Piece]:
+        async with (
+            self._database.reading() as session,
+            aclosing(postgresql.csv_pieces(session, query, statement, bom=bom)) as pieces,
+        ):
+            async for piece in pieces:
+                yield piece
+
+    async def _encoded(self, wanted: Wanted, query: SourceQuery | None) -> AsyncGenerator[Piece]:
+        encoder = encoder_for(wanted.format, wanted.selection.columns, wanted.title, bom=wanted.bom)
+        rows = self._selected(wanted) if query is None else self._queried(query)
+        try:
+            yield Piece(0, await self._threads.run(encoder.begin))
+            async with aclosing(rows):
+                async for batch in rows:
+                    yield Piece(len(batch), await self._threads.run(encoder.rows, batch))
+            yield Piece(0, await self._threads.run(encoder.end))
+        finally:
+            await self._threads.run(encoder.close)
+
+    async def _queried(self, query: SourceQuery) -> AsyncGenerator[Sequence[Row]]:
+        async with self._database.reading() as session:
+            if self._database.dialect == "postgresql":
+                await postgresql.prepare_session(session)
+            options = {"yield_per": _ROWS_AT_ONCE}
+            result = await session.stream(query.rows(), execution_options=options)
+            try:
+                async for batch in result.partitions():
+                    yield batch
+            finally:
+                await result.close()
+
+    async def _selected(self, wanted: Wanted) -> AsyncGenerator[Sequence[Row]]:
+        source, selection = wanted.selection.source, wanted.selection
+        if source.batches is None:
+            raise SourceError(f"'{source.name}' has neither a query nor batches")
+        chosen = [
+            None if column.name in selection.masked else at
+            for at, column in zip(selection.positions, selection.columns, strict=True)
+        ]
+        batches: Any = source.batches(wanted.context)
+        try:
+            async for batch in batches:
+                for start in range(0, len(batch), _ROWS_AT_ONCE):
+                    some = batch[start : start + _ROWS_AT_ONCE]
+                    yield [[None if at is None else row[at] for at in chosen] for row in some]
+        finally:
+            close = getattr(batches, "aclose", None)
+            if close is not None:
+                await close()
+
+
+def _query(wanted: Wanted) -> SourceQuery | None:
+    source = wanted.selection.source
+    return None if source.query is None else SourceQuery(source.query(wanted.context), wanted.selection)

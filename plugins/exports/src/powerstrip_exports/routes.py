@@ -1,0 +1,119 @@
+"""The list of sources, and a stream of each."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, create_model
+
+from powerstrip import (
+    ExportContext,
+    ExportSource,
+    Identity,
+    Routes,
+    current_identity,
+    require,
+    responses,
+    service,
+    services_of,
+)
+from powerstrip_exports.catalog import Catalog, filters_of
+from powerstrip_exports.domain import MEDIA_TYPES
+from powerstrip_exports.encoders import installed_formats
+from powerstrip_exports.errors import ColumnNotKnown, ExportsBusy, ExportTooLarge, FormatNotInstalled
+from powerstrip_exports.reading import Wanted
+from powerstrip_exports.schemas import ExportOptions, SourceList, SourceResponse
+from powerstrip_exports.streams import Asker, Streams
+
+StreamsService = Annotated[Streams, Depends(service(Streams))]
+
+_CONTENT: Mapping[str, Any] = {
+    kind.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES.values()
+}
+
+
+def export_routes(catalog: Catalog) -> list[Routes]:
+    """The routes of these sources: below `/exports`, and where a source has an address of its own also there."""
+    router = APIRouter(prefix="/exports", tags=["exports"])
+    router.add_api_route("", _lister(catalog), methods=["GET"], summary="List what can be exported", name="sources")
+    routes = [Routes(router)]
+    for offered in catalog:
+        source = offered.source
+        _add(router, f"/{source.name}", catalog, source, name=f"stream-{source.name}")
+        if source.path is not None:
+            own = APIRouter(tags=["exports"])
+            _add(own, source.path, catalog, source, name=f"stream-{source.name}-here")
+            routes.append(Routes(own, version=source.version))
+    return routes
+
+
+def _add(router: APIRouter, path: str, catalog: Catalog, source: ExportSource, *, name: str) -> None:
+    router.add_api_route(
+        path,
+        _streamer(catalog, source),
+        methods=["GET"],
+        name=name,
+        summary=f"Export {source.title or source.name}",
+        response_class=Response,
+        response_model=None,
+        responses={
+            200: {"description": "The file.", "content": dict(_CONTENT)},
+            **responses(ColumnNotKnown, FormatNotInstalled, ExportTooLarge, ExportsBusy),
+        },
+    )
+
+
+def _lister(catalog: Catalog) -> Callable[..., Any]:
+    async def sources(caller: Annotated[Identity, Depends(current_identity)], request: Request) -> SourceList:
+        """What the caller may export, with columns, filters and formats."""
+        base = request.url.path.rstrip("/")
+        return SourceList(
+            items=[
+                SourceResponse.of(
+                    source, catalog.select(source, None, caller).masked, installed_formats(), f"{base}/{source.name}"
+                )
+                for source in catalog.visible_to(caller)
+            ]
+        )
+
+    return sources
+
+
+def _streamer(catalog: Catalog, source: ExportSource) -> Callable[..., Any]:
+    request_model = request_model_of(source)
+
+    async def stream(
+        wanted: Annotated[request_model, Query()],  # type: ignore[valid-type]
+        caller: Annotated[Identity, Depends(require(permission=source.permission))],
+        streams: StreamsService,
+        request: Request,
+    ) -> Response:
+        """All rows that match the filters, as the list endpoint would show them, at one moment.
+
+        A connection that breaks off means an export that failed: nothing less than the whole file ends properly.
+        """
+        options: Any = wanted
+        context = ExportContext(services_of(request), filters_of(source, wanted), caller)
+        selection = catalog.select(source, options.column_names, caller)
+        export = Wanted(selection, context, options.format, options.bom)
+        if request.method == "HEAD":
+            return Response(headers=streams.headers(export, options.compression))
+        return await streams.open(export, options.compression, catalog.budget_of(caller), asker_of(request, caller))
+
+    return stream
+
+
+def request_model_of(source: ExportSource) -> type[BaseModel]:
+    """The query parameters of an export: the source's filters, and how it is written."""
+    bases = (ExportOptions, source.filters) if source.filters else ExportOptions
+    return create_model(f"Export{source.name.title().replace('-', '').replace('_', '')}", __base__=bases)
+
+
+def asker_of(request: Request, caller: Identity) -> Asker:
+    """Who asks, as far as the audit log wants to know."""
+    request_id = request.scope.get("state", {}).get("request_id")
+    return Asker(
+        caller,
+        request_id=str(request_id)[:200] if request_id else None,
+        client_address=request.client.host if request.client else "unknown",
+    )

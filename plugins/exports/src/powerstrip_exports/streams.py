@@ -1,0 +1,127 @@
+"""Exports that go straight to their client."""
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from powerstrip import AuditLog, AuditRecord, Clock, Identity, Services
+from powerstrip_exports.domain import Compression, Piece, Tally, ending, media_type
+from powerstrip_exports.encoders import check_format
+from powerstrip_exports.errors import ExportsBusy, ExportTooLarge
+from powerstrip_exports.names import content_disposition, file_name
+from powerstrip_exports.pipeline import chunks, packer_for
+from powerstrip_exports.reading import Reading, Wanted
+from powerstrip_exports.response import FileStream, Outcome
+from powerstrip_exports.settings import Budget, ExportsSettings
+from powerstrip_exports.threads import Threads
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, for the audit log."""
+
+    caller: Identity | None
+    request_id: str | None = None
+    client_address: str = "local"
+
+
+class Audit:
+    """Leaves a trace of each export: in the audit log where a plugin keeps one, else in the log of the server."""
+
+    def __init__(self, services: Services) -> None:
+        self._log = services.get(AuditLog)
+
+    async def note(self, action: str, asker: Asker, facts: Mapping[str, Any]) -> None:
+        if self._log is None:
+            logger.info(action, extra={"caller": asker.caller.id if asker.caller else None, **facts})
+            return
+        await self._log.record(AuditRecord(action, asker.caller, facts, asker.request_id, asker.client_address))
+
+
+class Streams:
+    """Opens streams, as many at a time as the settings allow."""
+
+    def __init__(
+        self, reading: Reading, threads: Threads, audit: Audit, settings: ExportsSettings, clock: Clock
+    ) -> None:
+        self._reading = reading
+        self._threads = threads
+        self._audit = audit
+        self._settings = settings
+        self._clock = clock
+        self._running = 0
+
+    async def open(self, wanted: Wanted, compression: Compression, budget: Budget, asker: Asker) -> FileStream:
+        """Begin an export: its first bytes are there when this returns, so what fails at once is an error answer.
+
+        Raises FormatNotInstalled, ExportTooLarge, ExportsBusy and what the source raises.
+        """
+        check_format(wanted.format)
+        packer = packer_for(compression)
+        if self._running >= self._settings.streams:
+            raise ExportsBusy
+        self._running += 1
+        try:
+            await self._check_size(wanted, budget)
+            facts = facts_of(wanted, compression)
+            await self._audit.note("export.started", asker, facts)
+            tally = Tally()
+            body = chunks(self._pieces(wanted), packer, self._threads, tally, budget)
+            try:
+                first = await anext(body, b"")
+            except BaseException:
+                await body.aclose()
+                raise
+        except BaseException:
+            self._running -= 1
+            raise
+
+        async def on_end(outcome: Outcome) -> None:
+            self._running -= 1
+            counted = {"rows": tally.rows, "bytes": tally.bytes, "outcome": outcome}
+            await self._audit.note("export.ended", asker, {**facts, **counted})
+
+        return FileStream(
+            first,
+            body,
+            headers=self.headers(wanted, compression),
+            media_type=media_type(wanted.format, compression),
+            timeout=self._settings.stream_timeout,
+            on_end=on_end,
+        )
+
+    def headers(self, wanted: Wanted, compression: Compression) -> dict[str, str]:
+        """The headers of the file's answer."""
+        name = file_name(wanted.title, self._clock.now(), ending(wanted.format, compression))
+        return {
+            "Content-Disposition": content_disposition(name),
+            "Cache-Control": "private, no-store",
+            "X-Content-Type-Options": "nosniff",
+        }
+
+    async def _check_size(self, wanted: Wanted, budget: Budget) -> None:
+        if budget.rows is None:
+            return
+        rows = await self._reading.count(wanted)
+        if rows is not None and rows > budget.rows:
+            raise ExportTooLarge(details=[{"rows": rows, "allowed": budget.rows}])
+
+    def _pieces(self, wanted: Wanted) -> AsyncIterator[Piece]:
+        return self._reading.pieces(wanted)
+
+
+def facts_of(wanted: Wanted, compression: Compression) -> dict[str, Any]:
+    """What an export is about, for the audit log."""
+    filters = wanted.context.filters
+    stated = filters.model_dump(mode="json", exclude_unset=True) if filters is not None else {}
+    return {
+        "source": wanted.selection.source.name,
+        "format": wanted.format.value,
+        "columns": [column.name for column in wanted.selection.columns],
+        "masked": sorted(wanted.selection.masked),
+        "filters": stated,
+        **({"compression": compression.value} if compression is not Compression.NONE else {}),
+    }

@@ -1,0 +1,48 @@
+"""Threads that encode, so that the event loop goes on serving others."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_FINISHED = object()
+
+
+class Threads:
+    """A few threads of exports alone. What they do takes milliseconds a piece."""
+
+    def __init__(self, executor: ThreadPoolExecutor) -> None:
+        self._executor = executor
+
+    @classmethod
+    @contextmanager
+    def running(cls, most: int) -> Iterator["Threads"]:
+        """`most` threads, until the context is left."""
+        with ThreadPoolExecutor(most, thread_name_prefix="powerstrip-exports") as executor:
+            yield cls(executor)
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function in a thread. When this is cancelled, it still waits for the function's end: whatever the
+        function uses may be closed afterwards."""
+        future = asyncio.get_running_loop().run_in_executor(self._executor, lambda: function(*args, **kwargs))
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            await asyncio.gather(future, return_exceptions=True)
+            raise
+
+    async def iterate(self, values: Iterator[T]) -> AsyncGenerator[T]:
+        """The values of a generator, each made in a thread; the next one is made while the last one is used."""
+        upcoming: asyncio.Task[T | object] = asyncio.create_task(self.run(next, values, _FINISHED))
+        try:
+            while (value := await upcoming) is not _FINISHED:
+                upcoming = asyncio.create_task(self.run(next, values, _FINISHED))
+                yield value  # type: ignore[misc]
+        finally:
+            upcoming.cancel()
+            await asyncio.gather(upcoming, return_exceptions=True)
+            await self.run(values.close)  # type: ignore[attr-defined]
