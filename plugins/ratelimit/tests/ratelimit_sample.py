@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 
+import anyio
 from fastapi import APIRouter, Depends, WebSocket
 from fastapi.responses import StreamingResponse
 from starlette.responses import PlainTextResponse
@@ -64,7 +65,7 @@ def others() -> APIRouter:
     async def stream() -> StreamingResponse:
         async def lines() -> AsyncIterator[str]:
             yield "one\n"
-            yield "two\n"
+            await anyio.sleep_forever()
 
         return StreamingResponse(lines())
 

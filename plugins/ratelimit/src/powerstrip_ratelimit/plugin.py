@@ -4,8 +4,11 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import typer
+
 from powerstrip import (
     BackgroundTask,
+    CommandRunner,
     Finding,
     HealthCheck,
     HookCalls,
@@ -13,21 +16,27 @@ from powerstrip import (
     Middleware,
     Plugin,
     RouteInfo,
+    Routes,
     Services,
     Stage,
     hookimpl,
 )
 from powerstrip_ratelimit.assembly import running_limiter
 from powerstrip_ratelimit.checks import doubts
+from powerstrip_ratelimit.commands import ratelimit_commands
 from powerstrip_ratelimit.contributions import Contributions
 from powerstrip_ratelimit.domain.policies import Algorithm
 from powerstrip_ratelimit.errors import StoreUnavailableError, UnknownKeyError
 from powerstrip_ratelimit.hooks import RatelimitHooks
 from powerstrip_ratelimit.interceptors import RateLimits
+from powerstrip_ratelimit.inventory import Inventory
 from powerstrip_ratelimit.middleware import LeaseMiddleware, MessageMiddleware
+from powerstrip_ratelimit.openapi import LimitsDocument
+from powerstrip_ratelimit.routes import admin_router, router
 from powerstrip_ratelimit.rules import Rules, make_rules
 from powerstrip_ratelimit.service import Limiter
 from powerstrip_ratelimit.settings import RatelimitSettings
+from powerstrip_ratelimit.standings import Standings
 
 
 class Ratelimit(Plugin[RatelimitSettings]):
@@ -40,10 +49,16 @@ class Ratelimit(Plugin[RatelimitSettings]):
         super().__init__(name, settings)
         self._rules = make_rules(settings)
         self._limits = RateLimits()
+        self._inventory = Inventory()
 
     @hookimpl
     def register_hookspecs(self) -> Sequence[type]:
         return [RatelimitHooks]
+
+    @hookimpl
+    def register_routes(self) -> Sequence[Routes]:
+        role = self.settings.admin_role
+        return [Routes(router), *([Routes(admin_router(role))] if role else ())]
 
     @hookimpl
     def register_interceptors(self) -> Sequence[Interceptor]:
@@ -70,26 +85,32 @@ class Ratelimit(Plugin[RatelimitSettings]):
 
     @hookimpl
     def inspect_routes(self, routes: Sequence[RouteInfo]) -> Sequence[Finding]:
+        self._inventory.take(routes)
         return list(doubts(self._rules, routes))
 
     @hookimpl
+    def customise_openapi(self, document: dict[str, Any]) -> None:
+        LimitsDocument(self._rules, self._inventory.routes).describe(document)
+
+    @hookimpl
+    def register_commands(self, runner: CommandRunner) -> Sequence[typer.Typer]:
+        return [ratelimit_commands(runner)]
+
+    @hookimpl
     @asynccontextmanager
-    async def lifespan(self, services: Services) -> AsyncGenerator[Limiter]:
+    async def lifespan(self, services: Services) -> AsyncGenerator[tuple[Limiter, Standings]]:
         async with running_limiter(self._rules, services) as limiter:
             self._limits.limiter = limiter
             try:
-                yield limiter
+                yield limiter, Standings(limiter, self._inventory)
             finally:
                 self._limits.limiter = None
 
     def reconfigure(self, settings: RatelimitSettings) -> Callable[[], None] | None:
-        """Counts go on under other rates; only middleware that comes or goes needs a start."""
-        rules = make_rules(settings)
-        if _needs(rules) != _needs(self._rules) or _counts_in(settings) != _counts_in(self._rules.settings):
+        """Counts go on under other rates; only other routes, middleware and stores need a start."""
+        rules, limiter = make_rules(settings), self._limits.limiter
+        if limiter is None or _parts(rules) != _parts(self._rules):
             return None
-        if self._limits.limiter is None:
-            return None
-        limiter = self._limits.limiter
         try:
             limiter.contributions.check(rules)
         except UnknownKeyError:
@@ -129,3 +150,9 @@ def _needs(rules: Rules) -> tuple[bool, bool]:
     """Whether there are leases to end, and messages to count."""
     has_leases = any(rule.policy.algorithm is Algorithm.CONCURRENT for rule in rules.rules)
     return has_leases, any(rule.counts_messages for rule in rules.rules)
+
+
+def _parts(rules: Rules) -> tuple[object, ...]:
+    """What a plugin with other settings would have registered or opened instead."""
+    settings = rules.settings
+    return _needs(rules), settings.admin_role, settings.store, settings.store_timeout, settings.on_store_failure

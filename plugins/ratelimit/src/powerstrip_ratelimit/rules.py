@@ -64,6 +64,11 @@ class Plan:
         self._terms = tuple(terms)
         self._by_roles: dict[frozenset[str], tuple[Term, ...]] = {}
 
+    @property
+    def every(self) -> tuple[Term, ...]:
+        """What may apply, whoever calls."""
+        return self._terms
+
     def terms(self, roles: frozenset[str]) -> tuple[Term, ...]:
         """What applies to a caller with these roles; strangers have none."""
         found = self._by_roles.get(roles)

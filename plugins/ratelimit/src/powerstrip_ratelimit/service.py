@@ -17,7 +17,7 @@ from powerstrip_ratelimit.domain.policies import Algorithm
 from powerstrip_ratelimit.domain.rendering import Entry, RawHeaders, ratelimit, tightest, whole_seconds, x_ratelimit
 from powerstrip_ratelimit.observation import Observation
 from powerstrip_ratelimit.quotas import Quotas
-from powerstrip_ratelimit.rules import Rules, Term
+from powerstrip_ratelimit.rules import Rule, Rules, Term
 from powerstrip_ratelimit.subjects import Subjects
 
 logger = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class Limiter(RateLimiter):
         plan = self.rules.plan(route, method)
         state = scope["state"]
         identity: Identity | None = state.get("identity")
-        if plan.is_exempt or self._is_exempt(scope, identity):
+        if plan.is_exempt or self.is_exempt(scope, identity):
             state[STATE] = Admission(is_exempt=True)
             return
         terms = plan.terms(_NO_ROLES if identity is None else identity.roles)
@@ -99,7 +99,7 @@ class Limiter(RateLimiter):
         """Count what a client sent over a WebSocket; raises RateLimitExceeded for one too many."""
         plan = self.rules.plan(route, WEBSOCKET, messages=True)
         identity: Identity | None = scope["state"].get("identity")
-        if plan.is_exempt or self._is_exempt(scope, identity):
+        if plan.is_exempt or self.is_exempt(scope, identity):
             return
         terms = plan.terms(_NO_ROLES if identity is None else identity.roles)
         await self._decide(terms, scope, identity, Admission())
@@ -118,6 +118,19 @@ class Limiter(RateLimiter):
             return {}
         await self._decide([term], connection.scope, state.get("identity"), admission)
         return {}  # the answer's head passes by our interceptor, which sets them
+
+    def is_exempt(self, scope: Scope, identity: Identity | None) -> bool:
+        """Whether a request does not count because of who sent it."""
+        if identity is not None and self._exempt_roles and not self._exempt_roles.isdisjoint(identity.roles):
+            return True
+        return self.subjects.is_exempt(scope)
+
+    async def with_quotas(self, rules: Sequence[Rule], identity: Identity | None) -> list[Rule]:
+        """The same rules, with the caller's own rates."""
+        terms = [Term(rule, 1) for rule in rules]
+        if identity is not None and self._quotas:
+            terms = await self._quotas.applied(terms, identity)
+        return [term.rule for term in terms]
 
     def headers(self, entries: Iterable[Entry]) -> RawHeaders:
         """What to tell about these policies; those that are only observed are nobody's business."""
@@ -162,11 +175,6 @@ class Limiter(RateLimiter):
         except Exception:
             # They end by themselves when nobody renews them.
             logger.warning("leases could not be released", exc_info=True, extra={"leases": len(leases)})
-
-    def _is_exempt(self, scope: Scope, identity: Identity | None) -> bool:
-        if identity is not None and self._exempt_roles and not self._exempt_roles.isdisjoint(identity.roles):
-            return True
-        return self.subjects.is_exempt(scope)
 
     async def _decide(
         self, terms: Sequence[Term], scope: Scope, identity: Identity | None, admission: Admission

@@ -91,11 +91,11 @@ class PolicySettings(PluginSettings):
 
 
 def _kind(value: Any) -> str:
-    return "policy" if isinstance(value, Mapping | PolicySettings) else "rate"
+    return "(policy)" if isinstance(value, Mapping | PolicySettings) else "(rate)"
 
 
 RateOrPolicy = Annotated[
-    Annotated[RateText, Tag("rate")] | Annotated[PolicySettings, Tag("policy")], Discriminator(_kind)
+    Annotated[RateText, Tag("(rate)")] | Annotated[PolicySettings, Tag("(policy)")], Discriminator(_kind)
 ]
 
 
@@ -163,6 +163,9 @@ class RatelimitSettings(PluginSettings):
 
     quota_ttl: Annotated[float, Field(ge=0, le=3600)] = 30.0
     """Seconds for which a quota that a plugin told is remembered."""
+
+    admin_role: Annotated[str, Field(min_length=1)] | None = None
+    """Callers with this role see and reset what others used, over HTTP; nobody does when not set."""
 
     headers: HeadersSettings = HeadersSettings()
     """What answers tell."""
