@@ -54,7 +54,10 @@ class Policy:
     """`sliding` alone: microseconds within which marks become one."""
     interval: int = field(init=False)
     """`gcra` alone: microseconds that a unit costs."""
+    key: str = field(init=False)
+    """What counters are named after: nothing of it changes with the rate."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "grain", max(self.period // _GRAINS, 1) if self.limit > _GRAINS else 1)
+        object.__setattr__(self, "key", f"{self.algorithm}:{self.name}")
         object.__setattr__(self, "interval", -(-self.period // self.limit))

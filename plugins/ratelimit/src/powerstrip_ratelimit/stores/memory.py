@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from powerstrip_ratelimit.domain.decisions import Count, Decision, Verdict, WatchedStore
-from powerstrip_ratelimit.domain.policies import Algorithm
+from powerstrip_ratelimit.domain.policies import Algorithm, Policy
 from powerstrip_ratelimit.stores.tables import GcraTable, LeaseTable, SlidingTable, Table
 
 _TABLES: Mapping[Algorithm, type[Table[Any]]] = {
@@ -12,6 +12,10 @@ _TABLES: Mapping[Algorithm, type[Table[Any]]] = {
     Algorithm.GCRA: GcraTable,
     Algorithm.CONCURRENT: LeaseTable,
 }
+
+
+# So many policies have tables of their own.
+_MOST_TABLES = 4096
 
 
 class MemoryStore(WatchedStore):
@@ -30,37 +34,34 @@ class MemoryStore(WatchedStore):
     async def decide(self, counts: Sequence[Count]) -> Decision:
         now = self._now()
         if len(counts) == 1:
-            (count,) = counts
-            verdict = self._table(count).decide(count, now, counting=True)
+            table, count = self._placed(counts[0])
+            verdict = table.decide(count, now, counting=True)
             return Decision(verdict.allowed or not count.policy.is_enforced, (verdict,))
-        tables = [self._table(count) for count in counts]
-        verdicts = [table.decide(count, now, counting=False) for table, count in zip(tables, counts, strict=True)]
+        placed = [self._placed(count) for count in counts]
+        verdicts = [table.decide(count, now, counting=False) for table, count in placed]
         if any(not said.allowed and count.policy.is_enforced for said, count in zip(verdicts, counts, strict=True)):
             return Decision(False, verdicts)
         # Asked again with counting, each says the same, except that its numbers are those after.
-        verdicts = [table.decide(count, now, counting=True) for table, count in zip(tables, counts, strict=True)]
-        return Decision(True, verdicts)
+        return Decision(True, [table.decide(count, now, counting=True) for table, count in placed])
 
     async def peek(self, counts: Sequence[Count]) -> Sequence[Verdict]:
         now = self._now()
-        return [self._table(count).decide(count, now, counting=False) for count in counts]
+        return [table.decide(count, now, counting=False) for table, count in map(self._placed, counts)]
 
     async def renew(self, counts: Sequence[Count]) -> None:
         now = self._now()
-        for count in counts:
-            table = self._table(count)
+        for table, count in map(self._placed, counts):
             if isinstance(table, LeaseTable):
                 table.renew(count, now)
 
     async def release(self, counts: Sequence[Count]) -> None:
-        for count in counts:
-            table = self._table(count)
+        for table, count in map(self._placed, counts):
             if isinstance(table, LeaseTable):
                 table.release(count)
 
     async def reset(self, counts: Sequence[Count]) -> int:
         now = self._now()
-        return sum(self._table(count).reset(count.subject, now) for count in counts)
+        return sum(table.reset(count.subject, now) for table, count in map(self._placed, counts))
 
     @property
     def keys(self) -> int:
@@ -84,10 +85,21 @@ class MemoryStore(WatchedStore):
             "shared": any(table.is_full for table in self._tables.values()),
         }
 
-    def _table(self, count: Count) -> Table[Any]:
+    def _placed(self, count: Count) -> tuple[Table[Any], Count]:
+        """The table of a policy, and the count as it stands there."""
         policy = count.policy
-        table = self._tables.get(policy.name)
+        table = self._tables.get(policy.key)
         if table is None:
-            table = self._tables[policy.name] = _TABLES[policy.algorithm](self._max_keys)
+            if len(self._tables) >= _MOST_TABLES:
+                # One for all further policies: somebody makes them up, maybe out of what clients send.
+                crowd = Policy("", policy.algorithm, policy.limit, policy.period)
+                count = count._replace(subject=f"{policy.key}:{count.subject}")
+                table = self._tables.get(crowd.key) or self._new_table(crowd)
+            else:
+                table = self._new_table(policy)
         table.longest = max(table.longest, policy.period)
+        return table, count
+
+    def _new_table(self, policy: Policy) -> Table[Any]:
+        table = self._tables[policy.key] = _TABLES[policy.algorithm](self._max_keys)
         return table

@@ -12,7 +12,7 @@ StateT = TypeVar("StateT")
 _SHARDS = 1024
 # How many keys are looked at for each new one: two keep the recovered from piling up, more find room when it is short.
 _LOOKS = 2
-_LOOKS_WHEN_FULL = 8
+_LOOKS_WHEN_FULL = 4
 
 
 class Table(Generic[StateT]):
