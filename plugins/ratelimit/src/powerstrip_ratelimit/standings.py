@@ -76,4 +76,4 @@ class Standings:
 
     async def _standings(self, asked: Sequence[tuple[Rule, str]]) -> list[Standing]:
         verdicts = await self._limiter.store.peek([Count(rule.policy, subject) for rule, subject in asked])
-        return [Standing(rule, subject, verdict) for (rule, subject), verdict in zip(asked, verdicts, strict=True)]
+        return [Standing(rule, subject, verdict) for (rule, subject), verdict in zip(asked, verdicts, strict=False)]
