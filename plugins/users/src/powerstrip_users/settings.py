@@ -264,7 +264,7 @@ class UsersSettings(PluginSettings):
     """How long the answer to a request with an `Idempotency-Key` is kept for its repetition."""
 
     tokens: TokenSettings = TokenSettings()
-    """Access tokens and sessions."""
+    """How long access tokens and sessions live."""
 
     passwords: PasswordSettings = PasswordSettings()
     """How passwords are stored."""
@@ -276,10 +276,10 @@ class UsersSettings(PluginSettings):
     """The links in mails."""
 
     mail: MailSettings = MailSettings()
-    """Mails: what they look like, and how they leave."""
+    """How mails look, and how they leave."""
 
     avatars: AvatarSettings = AvatarSettings()
-    """Pictures of users."""
+    """How pictures of users are received, kept and shown."""
 
     def findings(self) -> list[Finding]:
         """What works and is not fit for production."""
