@@ -16,8 +16,10 @@ from powerstrip.cli.openapi import openapi
 from powerstrip.cli.output import help_style, print_error, print_text
 from powerstrip.cli.plugin_commands import plugin_commands
 from powerstrip.cli.plugins import plugins
+from powerstrip.cli.reload import reload
 from powerstrip.cli.routes import routes
 from powerstrip.cli.serve import serve
+from powerstrip.cli.status import status
 from powerstrip.contract.errors import FindingsError
 
 
@@ -37,7 +39,7 @@ def build_command_line() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     command_line.callback()(_root)
-    for command in (serve, check, plugins, routes, explain, openapi, new):
+    for command in (serve, reload, status, check, plugins, routes, explain, openapi, new):
         command_line.command()(command)
     command_line.add_typer(config_commands)
     return command_line

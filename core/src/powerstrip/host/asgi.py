@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 from starlette.types import Receive, Scope, Send
 
@@ -19,7 +19,7 @@ class Dispatcher:
         self,
         supervisor: Supervisor,
         on_failure: Callable[[Exception], None],
-        while_serving: Callable[[], AbstractContextManager[None]] = nullcontext,
+        while_serving: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     ) -> None:
         """`on_failure` is told why the first start failed, before the server is; `while_serving` surrounds the rest."""
         self._supervisor = supervisor
@@ -52,7 +52,7 @@ class Dispatcher:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
-        with self._while_serving():
+        async with self._while_serving():
             try:
                 await self._supervisor.reload()
             except Exception as error:  # noqa: BLE001 - the operator must be told, and the server

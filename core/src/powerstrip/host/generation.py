@@ -20,6 +20,7 @@ from powerstrip.host.application import Assembly, assemble, build_application, t
 from powerstrip.host.calls import Leases, end_calls, wait_for_calls
 from powerstrip.host.composition import Composition, Member, compose
 from powerstrip.host.config.config import read_config
+from powerstrip.host.config.settings import ServerSettings
 from powerstrip.host.discovery import Discovery, discover_plugins
 from powerstrip.host.lifecycle import Lifecycle, Limits, RunningPlugin, Startable
 from powerstrip.host.registrations import Registrations, implementation
@@ -40,6 +41,8 @@ class Lineage:
         self.events: EventBus = InProcessEventBus()
         self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
         self.last_reload: ReloadOutcome | None = None
+        self.listens_with: ServerSettings | None = None
+        """What the first generation's config said of the server: some of it stays true until a restart."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,8 @@ class Generation(HostStatus):
         """With a `lineage` it is one of several, and takes what it can from the `previous` one."""
         self._number = number
         self._lineage = lineage or Lineage(clock)
+        if self._lineage.listens_with is None:
+            self._lineage.listens_with = composition.config.server
         self.application: FastAPI = build_application(composition, previous.assembly if previous else None, lineage)
         self.entry: ASGIApp = self.application
         """What a server calls; it expects `scope["app"]` to be the application."""
@@ -133,6 +138,11 @@ class Generation(HostStatus):
     @property
     def unavailable(self) -> Mapping[str, str]:
         return {name: skipped.reason for name, skipped in self.composition.skipped.items()}
+
+    @property
+    def listens_with(self) -> ServerSettings:
+        """What the server was started with."""
+        return self._lineage.listens_with or self.composition.config.server
 
     @property
     def last_reload(self) -> ReloadOutcome | None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from powerstrip.contract.hooks import PROJECT
 from powerstrip.contract.plugin import AnyPlugin, PluginSettings
 from powerstrip.host.composition import Composition, Member
-from powerstrip.host.config.config import Config
+from powerstrip.host.config.settings import ServerSettings
 from powerstrip.host.generation import Generation, Inheritance
 from powerstrip.host.lifecycle import RunningPlugin
 from powerstrip.host.staying import Switch, can_adapt, reconfigured
@@ -213,20 +213,20 @@ def describe_plan(
         routes_lost=tuple(sorted(before.keys() - after.keys())),
         routes_changed=tuple(sorted(name for name in common if before[name] != after[name])),
         restart_needed=(
-            *_restart_needed(current.composition.config, following.composition.config),
+            *_restart_needed(current.listens_with, following.composition.config.server),
             *(f"plugin '{name}' was upgraded: {versions}" for name, versions in upgraded.items()),
         ),
     )
 
 
 # What the listener or the processes were made with.
-_MADE_ONCE = ("host", "port", "workers", "backlog")
+_MADE_ONCE = ("host", "port", "workers", "backlog", "control")
 
 
-def _restart_needed(old: Config, new: Config) -> Iterator[str]:
+def _restart_needed(old: ServerSettings, new: ServerSettings) -> Iterator[str]:
     """The settings that differ and only a restart can apply."""
     for name in _MADE_ONCE:
-        if getattr(old.server, name) != getattr(new.server, name):
+        if getattr(old, name) != getattr(new, name):
             yield f"server.{name}"
 
 

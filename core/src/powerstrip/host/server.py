@@ -4,10 +4,11 @@ import asyncio
 import functools
 import logging
 import signal
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,24 +20,29 @@ from uvicorn.supervisors import Multiprocess
 from powerstrip.contract.errors import PowerstripError
 from powerstrip.host.asgi import Dispatcher
 from powerstrip.host.composition import compose
-from powerstrip.host.config.config import load_config, read_config
-from powerstrip.host.config.settings import ServerSettings
+from powerstrip.host.config.config import Config, read_config
+from powerstrip.host.config.files import KeptFiles
+from powerstrip.host.config.settings import LoggingSettings, ServerSettings
 from powerstrip.host.connection import ServerConfig
+from powerstrip.host.control import ControlError, control_path
 from powerstrip.host.discovery import discover_plugins
 from powerstrip.host.logs import configure_logging
+from powerstrip.host.overseeing import Overseer
 from powerstrip.host.supervisor import Supervisor
+from powerstrip.host.triggers import OneProcess, triggered
+from powerstrip.host.workers import Sources, Worker, join
 
 logger = logging.getLogger(__name__)
 
-Sources = tuple[Sequence[Path | str], Sequence[str]]
-
 
 def serve(paths: Sequence[Path | str], overrides: Sequence[str] = ()) -> None:
-    """Serve the config until SIGTERM or SIGINT, then drain and stop; a second signal stops at once.
+    """Serve the config until SIGTERM or SIGINT, then drain and stop; a second signal stops at once. SIGHUP reloads.
 
     Raises ConfigError, CompositionError, BuildError or StartError when it can't be served, and
     PowerstripError when the workers could not start (each has logged why).
     """
+    with suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     config = read_config(paths, overrides)
     discovery = discover_plugins()
     if config.has_errors:
@@ -50,7 +56,19 @@ def serve(paths: Sequence[Path | str], overrides: Sequence[str] = ()) -> None:
 
 def _serve_alone(sources: Sources, settings: ServerSettings) -> None:
     failures: list[Exception] = []
-    server = uvicorn.Server(_server_config(_application(sources, failures.append), settings))
+    applied = _LiveSettings()
+    supervisor = Supervisor(*sources, on_swap=applied)
+    control = _control_path(sources, settings)
+
+    @asynccontextmanager
+    async def while_serving() -> AsyncGenerator[None]:
+        with _drain_on_signals(supervisor):
+            async with triggered(OneProcess(supervisor), control):
+                yield
+
+    config = ServerConfig(Dispatcher(supervisor, failures.append, while_serving), **_server_options(settings))
+    applied.follow(config)
+    server = uvicorn.Server(config)
     with _ending_normally():
         try:
             server.run()
@@ -61,48 +79,112 @@ def _serve_alone(sources: Sources, settings: ServerSettings) -> None:
 
 
 def _serve_with_workers(sources: Sources, settings: ServerSettings) -> None:
-    # Called in each worker: what it takes along must be picklable.
-    make_application = functools.partial(_worker_application, sources)
-    config = _server_config(make_application, settings, factory=True, workers=settings.workers)
-    workers = _Workers(config, [config.bind_socket()])
-    workers.run()
+    applied = _LiveSettings()
+    with Overseer(sources, applied, _control_path(sources, settings)) as overseer:
+        # Called in each worker: what it takes along must be picklable.
+        make_application = functools.partial(_worker_application, sources, overseer.path, overseer.token)
+        options = _server_options(settings)
+        config = _WorkerConfig(make_application, factory=True, workers=settings.workers, **options)
+        applied.follow(config)
+        workers = _Workers(config, [config.bind_socket()], overseer)
+        workers.run()
     if any(process.exitcode == STARTUP_FAILURE for process in workers.processes):
         raise PowerstripError("a worker could not start; its log line says why")
 
 
-def _application(sources: Sources, on_failure: Callable[[Exception], None]) -> Dispatcher:
-    supervisor = Supervisor(*sources)
-    return Dispatcher(supervisor, on_failure, functools.partial(_drain_on_signals, supervisor))
+def _worker_application(sources: Sources, path: str, token: str) -> Dispatcher:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the process that watches over the workers tells them to reload
+    connection, snapshot = join(path, token)
+    config = read_config(*sources, files=KeptFiles(snapshot.contents))
+    configure_logging(config.logging, discover_plugins().packages)
+    applied = _LiveSettings()
+    supervisor = Supervisor(*sources, first=snapshot, on_swap=applied)
+
+    @asynccontextmanager
+    async def while_serving() -> AsyncGenerator[None]:
+        with _drain_on_signals(supervisor):
+            link = asyncio.create_task(Worker(supervisor).serve(connection), name="powerstrip:worker")
+            try:
+                yield
+            finally:
+                link.cancel()
+                await asyncio.wait([link])
+
+    return _WorkerDispatcher(applied, supervisor, _log_failure, while_serving)
 
 
-def _worker_application(sources: Sources) -> Dispatcher:
-    configure_logging(load_config(*sources).logging, discover_plugins().packages)
-    return _application(sources, _log_failure)
+class _WorkerDispatcher(Dispatcher):
+    """A dispatcher that is made before the config of its server is whole."""
+
+    def __init__(self, applied: "_LiveSettings", *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.applied = applied
+
+
+class _WorkerConfig(ServerConfig):
+    """The config of a worker's server, which tells the dispatcher that it has made of itself."""
+
+    def load(self) -> None:
+        super().load()
+        if isinstance(self.loaded_app, _WorkerDispatcher):
+            self.loaded_app.applied.follow(self)
 
 
 def _log_failure(error: Exception) -> None:
     logger.error("the worker can't serve: %s", error)
 
 
-def _server_config(application: Any, settings: ServerSettings, **options: Any) -> ServerConfig:
-    return ServerConfig(
-        application,
-        host=settings.host,
-        port=settings.port,
-        header_timeout=settings.header_timeout,
-        max_header_size=settings.max_header_size,
-        backlog=settings.backlog,
-        limit_concurrency=settings.limit_concurrency,
-        timeout_keep_alive=settings.keep_alive,
-        timeout_graceful_shutdown=settings.drain_timeout,
-        log_config=None,  # logging is ours
-        access_log=False,  # the tracing plugin writes a better one
-        proxy_headers=False,  # the edge plugin knows which proxies to trust
-        server_header=False,
-        ws_per_message_deflate=False,
-        ws_max_size=settings.max_message_size,
-        **options,
-    )
+def _control_path(sources: Sources, settings: ServerSettings) -> Path | None:
+    try:
+        return control_path(sources[0], settings.control)
+    except ControlError as error:
+        logger.warning("`powerstrip reload` and `status` can't reach this server: %s", error)
+        return None
+
+
+class _LiveSettings:
+    """Applies what a new generation's config says of logging and of connections that come from then on."""
+
+    def __init__(self) -> None:
+        self._server: ServerConfig | None = None
+        self._logging: LoggingSettings | None = None
+
+    def follow(self, server: ServerConfig) -> None:
+        self._server = server
+
+    def __call__(self, config: Config) -> None:
+        if self._logging not in (None, config.logging):
+            configure_logging(config.logging, discover_plugins().packages)
+        self._logging = config.logging
+        if self._server is not None:
+            for name, value in _connection_settings(config.server).items():
+                setattr(self._server, name, value)
+
+
+def _connection_settings(settings: ServerSettings) -> dict[str, Any]:
+    """What uvicorn looks up for each new connection, or when it stops."""
+    return {
+        "header_timeout": settings.header_timeout,
+        "max_header_size": settings.max_header_size,
+        "limit_concurrency": settings.limit_concurrency,
+        "ws_max_size": settings.max_message_size,
+        "timeout_keep_alive": settings.keep_alive,
+        "timeout_graceful_shutdown": settings.drain_timeout,
+    }
+
+
+def _server_options(settings: ServerSettings) -> dict[str, Any]:
+    return {
+        "host": settings.host,
+        "port": settings.port,
+        "backlog": settings.backlog,
+        "log_config": None,  # logging is ours
+        "access_log": False,  # the tracing plugin writes a better one
+        "proxy_headers": False,  # the edge plugin knows which proxies to trust
+        "server_header": False,
+        "ws_per_message_deflate": False,
+        **_connection_settings(settings),
+    }
 
 
 @contextmanager
@@ -147,7 +229,14 @@ def _drain_on_signals(supervisor: Supervisor) -> Iterator[None]:
 
 
 class _Workers(Multiprocess):
-    """uvicorn's supervisor; a second signal ends the workers at once."""
+    """uvicorn's supervisor; a second signal ends the workers at once, and SIGHUP reloads them together."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], overseer: Overseer) -> None:
+        super().__init__(config, sockets)
+        self._overseer = overseer
+
+    def handle_hup(self) -> None:
+        self._overseer.hang_up()
 
     def join_all(self) -> None:
         while any(process.process.is_alive() for process in self.processes):

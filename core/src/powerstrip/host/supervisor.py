@@ -15,6 +15,7 @@ from powerstrip.host.building import Builder
 from powerstrip.host.calls import Leases
 from powerstrip.host.composition import Composition, Skipped, compose
 from powerstrip.host.config.config import Config, read_config
+from powerstrip.host.config.files import Files, KeptFiles, Sighting
 from powerstrip.host.config.settings import ServerSettings
 from powerstrip.host.discovery import Discovery, discover_plugins
 from powerstrip.host.endpoints import forget_endpoints
@@ -26,7 +27,13 @@ from powerstrip.host.staying import Switch, switch_over
 
 logger = logging.getLogger(__name__)
 
-ReadConfig = Callable[[], Config]
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A generation's number and the files of its config, for processes that must have the same."""
+
+    number: int
+    contents: Mapping[str, bytes] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -50,9 +57,16 @@ class Supervisor:
         *,
         discover: Callable[[], Discovery] = discover_plugins,
         clock: Clock | None = None,
+        first: Snapshot | None = None,
+        on_swap: Callable[[Config], None] = lambda _config: None,
     ) -> None:
+        """`first` stands in for the disk at the first start; `on_swap` is told the config of each new generation."""
         self.current: Generation | None = None
-        self._read: ReadConfig = partial(read_config, paths, overrides, environ)
+        self.files: Sighting = {}
+        """What the config was read from, or tried to be, the last time."""
+        self._sources = (paths, overrides, environ)
+        self._first = first
+        self._on_swap = on_swap
         self._lineage = Lineage(clock)
         self._installations = Installations(discover)
         self._builder = Builder(ServerSettings().start_timeout)  # until a config says another
@@ -65,6 +79,11 @@ class Supervisor:
     @property
     def last_reload(self) -> ReloadOutcome | None:
         return self._lineage.last_reload
+
+    @property
+    def is_retiring(self) -> bool:
+        """Whether something that no generation needs any more has still to stop."""
+        return self._retirement is not None and not self._retirement.done()
 
     async def retired(self) -> None:
         """Returns when all that no generation needs any more has stopped."""
@@ -79,22 +98,22 @@ class Supervisor:
         """
         return self.swap(await self.prepare())
 
-    async def plan(self) -> ReloadPlan:
+    async def plan(self, snapshot: Snapshot | None = None) -> ReloadPlan:
         """What `reload()` would do, found out by its steps up to build. Raises as it does."""
         async with self._reloading:
-            transition, following = await self._build(self._read, None)
+            transition, following = await self._build(snapshot)
             return self._described(transition, following)
 
-    async def prepare(self, read: ReadConfig | None = None, number: int | None = None) -> Prepared:
+    async def prepare(self, snapshot: Snapshot | None = None) -> Prepared:
         """Everything up to the swap. Then it waits for `swap` or `abandon`, and so does any other reload.
 
-        `read` and `number` are for whoever has several processes to keep alike.
+        A `snapshot` stands in for the disk, for whoever has several processes to keep alike.
         """
         await self._reloading.acquire()
         began = monotonic()
         try:
             self._preparation = asyncio.current_task()
-            self._prepared = await self._prepare(read or self._read, number, began)
+            self._prepared = await self._prepare(snapshot, began)
         except BaseException as error:
             self._reloading.release()
             if isinstance(error, Exception) and self.current is not None:
@@ -113,6 +132,7 @@ class Supervisor:
                 switch_over(plugin, switch)
             self._retire(retired)
             self._note(prepared.began, self.current, plan=prepared.plan)
+        self._on_swap(self.current.composition.config)
         self._prepared = None
         self._reloading.release()
         names = [member.name for member in self.current.composition.members]
@@ -127,12 +147,16 @@ class Supervisor:
         if self.current is not None:
             self._note(prepared.began, self.current, PowerstripError(reason))
 
-    async def close(self) -> None:
-        """Stop serving: give up a reload that is under way, then drain and stop the current generation."""
+    async def give_up(self, reason: str) -> None:
+        """End a reload that is under way, however far it has come. What it has started is stopped."""
         if self._preparation is not None:
             self._preparation.cancel()
         if self._prepared is not None:
-            await self.abandon(self._prepared, "the server stops")
+            await self.abandon(self._prepared, reason)
+
+    async def close(self) -> None:
+        """Stop serving: give up a reload that is under way, then drain and stop the current generation."""
+        await self.give_up("the server stops")
         async with self._reloading:
             retired, self.current = self.current, None
         await self.retired()  # what stops there may use what stops here
@@ -140,9 +164,9 @@ class Supervisor:
             await retired.drain()
             await retired.stop()
 
-    async def _prepare(self, read: ReadConfig, number: int | None, began: float) -> Prepared:
+    async def _prepare(self, snapshot: Snapshot | None, began: float) -> Prepared:
         current = self.current
-        transition, following = await self._build(read, number)
+        transition, following = await self._build(snapshot or (self._first if current is None else None))
         plan = None if current is None else self._described(transition, following)
         await following.start(inheritance=transition.inheritance)
         if current is not None:
@@ -153,11 +177,11 @@ class Supervisor:
                 raise
         return Prepared(following, plan, began, transition.switches)
 
-    async def _build(self, read: ReadConfig, number: int | None) -> tuple[Transition, Generation]:
+    async def _build(self, snapshot: Snapshot | None) -> tuple[Transition, Generation]:
         """Built off the event loop, decided upon in it. Plugins that can't be built may be skipped: then once more."""
         current = self.current
-        number = number or (current.generation + 1 if current else 1)
-        config = await self._builder.run(read)
+        number = snapshot.number if snapshot else current.generation + 1 if current else 1
+        config = await self._builder.run(partial(self._load, snapshot))
         self._builder.limit = config.server.start_timeout
         lost: dict[str, Skipped] = {}
         while True:
@@ -171,6 +195,13 @@ class Supervisor:
                 self._installations.note_imported(following.composition)
                 return transition, following
             lost |= newly_lost
+
+    def _load(self, snapshot: Snapshot | None) -> Config:
+        files = KeptFiles(snapshot.contents) if snapshot else Files()
+        try:
+            return read_config(*self._sources, files)
+        finally:
+            self.files = files.seen
 
     def _compose(self, config: Config, lost: Mapping[str, Skipped]) -> Composition:
         composition = compose(config, self._installations.discover())

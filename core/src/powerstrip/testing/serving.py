@@ -108,11 +108,12 @@ def _stop(server: uvicorn.Server, thread: threading.Thread) -> None:
 
 
 class ServedProcess:
-    """A running `powerstrip serve`: `base_url`, its `process` to signal, and what it has logged so far."""
+    """A running `powerstrip serve`: `base_url`, its `process` to signal, its `config`, and what it has logged."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", base_url: str, log: Path) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", base_url: str, config: Path, log: Path) -> None:
         self.process = process
         self.base_url = base_url
+        self.config = config
         self._log = log
 
     @property
@@ -150,14 +151,15 @@ class ProcessFactory:
         server = {**sections.pop("server", {}), "host": _LOOPBACK, "port": port}
         path = self._config(plugins, server=server, **sections)
         command = [sys.executable, "-m", "powerstrip", "serve", "--config", str(path)]
-        served = self._start(command, f"http://{_LOOPBACK}:{port}", path.with_suffix(".log"), environ or {})
+        served = self._start(command, f"http://{_LOOPBACK}:{port}", path, environ or {})
         try:
             _wait_for_port(served, port)
             yield served
         finally:
             served.stop()
 
-    def _start(self, command: Sequence[str], base_url: str, log: Path, environ: Mapping[str, str]) -> ServedProcess:
+    def _start(self, command: Sequence[str], base_url: str, config: Path, environ: Mapping[str, str]) -> ServedProcess:
+        log = config.with_suffix(".log")
         with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603 - our own command
                 command,
@@ -168,7 +170,7 @@ class ProcessFactory:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        return ServedProcess(process, base_url, log)
+        return ServedProcess(process, base_url, config, log)
 
 
 def _free_port() -> int:

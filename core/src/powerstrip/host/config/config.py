@@ -23,6 +23,7 @@ from powerstrip.host.config.document import (
     nearest_entry,
     plain_data,
 )
+from powerstrip.host.config.files import Files
 from powerstrip.host.config.interpolation import Interpolator
 from powerstrip.host.config.layers import environment_layers, merge, normalise, option_layers
 from powerstrip.host.config.presentation import Presenter
@@ -146,14 +147,17 @@ def load_config(
 
 
 def read_config(
-    paths: Sequence[Path | str], overrides: Sequence[str] = (), environ: Mapping[str, str] | None = None
+    paths: Sequence[Path | str],
+    overrides: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+    files: Files | None = None,
 ) -> Config:
     """The same, for whoever has more to find: errors stand among `findings`, and defaults where they are.
 
-    `compose` takes it and refuses it, together with all that is wrong with the plugins.
+    `compose` takes it and refuses it, together with all that is wrong with the plugins. `files` stands in for the disk.
     """
     environ = os.environ if environ is None else environ
-    loading = _Loading(environ)
+    loading = _Loading(environ, files or Files())
     for path in paths:
         loading.add_file(Path(path), str(path))
     loading.add_layers(*environment_layers(environ, loading.root))
@@ -164,18 +168,19 @@ def read_config(
 class _Loading:
     """The config while its layers are put on top of each other."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], source: Files) -> None:
         self.root = MappingNode(Span(Source("", ""), 0, 0), {})
         self._environ = environ
+        self._source = source
         self._files: list[Path] = []
         self._documents: dict[str, Document] = {}
         self._findings: list[Finding] = []
 
     def add_file(self, path: Path, name: str) -> None:
-        interpolator = Interpolator(self._environ, path.parent)
+        interpolator = Interpolator(self._environ, path.parent, self._source)
         self._files.append(path)
         try:
-            source = read_source(path, name)
+            source = read_source(path, name, self._source)
             self._documents[name] = Document(source, None)
             document = compose(source)
             self._documents[name] = document

@@ -9,6 +9,7 @@ from powerstrip.contract.errors import ConfigError
 from powerstrip.contract.findings import Finding
 from powerstrip.host.config.codes import ConfigCode
 from powerstrip.host.config.document import Node, ScalarNode, map_scalars, written_scalar
+from powerstrip.host.config.files import Files
 from powerstrip.host.config.source import Span, first_not_text, reason_of
 
 MAX_NAMED_FILE_SIZE = 64 * 1024
@@ -29,16 +30,17 @@ class Piece:
 
 
 class Interpolator:
-    """Resolves the templates of one document; `folder` is where its `${file:}` paths start.
+    """Resolves the templates of one document; `folder` is where its `${file:}` paths start, `source` reads them.
 
     What can't be resolved goes to `findings`, what was read to `files`.
     """
 
-    def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, environ: Mapping[str, str], folder: Path, source: Files) -> None:
         self.findings: list[Finding] = []
         self.files: dict[Path, str] = {}
         self._environ = environ
         self._folder = folder
+        self._source = source
         self._room = MAX_INTERPOLATED
 
     def resolve(self, root: Node) -> Node:
@@ -103,14 +105,13 @@ class Interpolator:
         """What a file holds, without the line end that editors put last."""
         path = self._folder / name
         if path not in self.files:
-            self.files[path] = _read_named_file(span, path, name)
+            self.files[path] = _read_named_file(span, path, name, self._source)
         return self.files[path]
 
 
-def _read_named_file(span: Span, path: Path, name: str) -> str:
+def _read_named_file(span: Span, path: Path, name: str, source: Files) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_NAMED_FILE_SIZE + 1)
+        content = source.read(path, MAX_NAMED_FILE_SIZE + 1)
     except FileNotFoundError:
         hint = f"paths start at the folder of the config, which makes it {path}"
         raise span.refusal(ConfigCode.FILE_MISSING, f"there is no file '{name}'", hint=hint) from None

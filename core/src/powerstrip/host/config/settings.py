@@ -95,6 +95,10 @@ class ServerSettings(CoreSettings):
     max_header_size: int = Field(default=65_536, ge=1_024, le=1_048_576)
     """Largest head of a request, in bytes."""
 
+    control: str | None = Field(default=None, min_length=1, max_length=100)
+    """Path of the Unix socket for `powerstrip reload` and `powerstrip status`; when not stated, in a folder that only
+    this user can read."""
+
 
 class LoggingSettings(CoreSettings):
     """What is logged, and how."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from powerstrip.contract.errors import ConfigError
 from powerstrip.contract.findings import Finding, Level, Position
 from powerstrip.host.config.codes import ConfigCode
+from powerstrip.host.config.files import Files
 
 MAX_FILE_SIZE = 1024 * 1024
 
@@ -69,10 +70,10 @@ class Span:
         return ConfigError([self.finding(code, message, hint=hint)])
 
 
-def read_source(path: Path, name: str) -> Source:
+def read_source(path: Path, name: str, files: Files) -> Source:
     """Read a config file. Raises ConfigError with one finding for whatever keeps it from being read as text."""
     nowhere = Span(Source(name, ""), 0, 0)
-    content = _read_bytes(path, nowhere)
+    content = _read_bytes(path, nowhere, files)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -101,10 +102,9 @@ def reason_of(error: OSError | ValueError) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or "its name is not a path"
 
 
-def _read_bytes(path: Path, nowhere: Span) -> bytes:
+def _read_bytes(path: Path, nowhere: Span, files: Files) -> bytes:
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_SIZE + 1)
+        content = files.read(path, MAX_FILE_SIZE + 1)
     except FileNotFoundError:
         message = f"there is no file '{nowhere.source.name}'"
         raise nowhere.refusal(ConfigCode.FILE_MISSING, message, hint="name another one with --config") from None
