@@ -54,6 +54,19 @@ def ending(kind: Format, compression: Compression) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Permission:
+    """A thing that roles may be allowed."""
+
+    name: str
+    title: str
+
+
+MANAGE_EXPORTS = "exports:manage"
+
+PERMISSIONS = (Permission(MANAGE_EXPORTS, "See, fetch and stop the exports of others"),)
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """The chosen columns of a source, in the order they were asked for, and which of them are left empty."""
 

@@ -1,13 +1,20 @@
 """What can go wrong with an export.
 
 Problem
-├── Forbidden 403            ├── BadRequest 400             ├── NotFound 404
-│   └── ExportTooLarge           ├── FormatNotInstalled         └── FileGone
-├── Conflict 409             │   └── ColumnNotKnown         └── ServiceUnavailable 503
-│   └── JobNotFinished                                          └── ExportsBusy
+├── BadRequest 400                    ├── NotFound 404
+│   ├── ColumnNotKnown                │   ├── SourceNotKnown
+│   └── FormatNotInstalled            │   └── FileGone
+├── Forbidden 403                     ├── Conflict 409
+│   └── ExportTooLarge                │   └── JobNotFinished
+├── RateLimitExceeded 429             └── ServiceUnavailable 503
+│   └── TooManyJobs                       └── ExportsBusy
+
+PowerstripError
+├── StreamTimeoutError
+└── SourceError
 """
 
-from powerstrip import BadRequest, Conflict, Forbidden, NotFound, PowerstripError, ServiceUnavailable
+from powerstrip import BadRequest, Conflict, Forbidden, NotFound, PowerstripError, RateLimitExceeded, ServiceUnavailable
 
 
 class ColumnNotKnown(BadRequest):
@@ -36,6 +43,18 @@ class ExportsBusy(ServiceUnavailable):
     def __init__(self, message: str | None = None, *, retry_after: int = 10) -> None:
         """`retry_after` is in seconds."""
         super().__init__(message, headers={"Retry-After": str(retry_after)}, extra={"retry_after": retry_after})
+
+
+class TooManyJobs(RateLimitExceeded):
+    """The caller has as many jobs waiting or running as its roles allow."""
+
+    message = "You have as many exports waiting or running as your roles allow."
+
+
+class SourceNotKnown(NotFound):
+    """No plugin offers such a source."""
+
+    message = "There is no such source."
 
 
 class JobNotFinished(Conflict):

@@ -1,18 +1,17 @@
 """What exports brings to the host."""
 
-import os
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from powerstrip import Clock, HookCalls, Plugin, Routes, Services, hookimpl
-from powerstrip_database import Database
+from powerstrip import BackgroundTask, HookCalls, Plugin, Routes, Services, hookimpl
+from powerstrip_database import Tables
+from powerstrip_exports.assembly import running_exports
 from powerstrip_exports.catalog import Catalog
-from powerstrip_exports.reading import Reading
+from powerstrip_exports.domain import PERMISSIONS, Permission
+from powerstrip_exports.models import Table
 from powerstrip_exports.routes import export_routes
 from powerstrip_exports.settings import ExportsSettings
-from powerstrip_exports.sqlite import reading_engine
-from powerstrip_exports.streams import Audit, Streams
-from powerstrip_exports.threads import Threads
+from powerstrip_exports.worker import JobWorker, Sweep
 
 
 class Exports(Plugin[ExportsSettings]):
@@ -25,6 +24,7 @@ class Exports(Plugin[ExportsSettings]):
     def __init__(self, name: str, settings: ExportsSettings) -> None:
         super().__init__(name, settings)
         self._routed: tuple[Catalog, Sequence[Routes]] | None = None
+        self._worker: JobWorker | None = None
 
     @hookimpl
     def register_derived_routes(self, hooks: HookCalls) -> Sequence[Routes]:
@@ -34,10 +34,34 @@ class Exports(Plugin[ExportsSettings]):
         return self._routed[1]
 
     @hookimpl
+    def register_tables(self) -> Sequence[Tables]:
+        return [Tables(Table.metadata, "powerstrip_exports.migrations")]
+
+    @hookimpl(optionalhook=True)
+    def register_permissions(self) -> Sequence[Permission]:
+        return PERMISSIONS
+
+    @hookimpl
+    def register_tasks(self) -> Sequence[BackgroundTask]:
+        return [
+            BackgroundTask("jobs", lambda services: services[JobWorker].follow()),
+            BackgroundTask("sweep", lambda services: services[Sweep].follow()),
+        ]
+
+    @hookimpl
     @asynccontextmanager
     async def lifespan(self, services: Services) -> AsyncGenerator[tuple[object, ...]]:
-        database = services[Database]
-        engine = reading_engine(database) if database.dialect == "sqlite" else None
-        with Threads.running(min(4, (os.cpu_count() or 1) + 1)) as threads:
-            reading = Reading(database, engine, threads)
-            yield reading, Streams(reading, threads, Audit(services), self.settings, services[Clock])
+        catalog = Catalog(services[HookCalls], self.settings)
+        async with running_exports(catalog, self.settings, services) as provided:
+            self._worker = next(one for one in provided if isinstance(one, JobWorker))
+            yield provided
+
+    async def adapt(self, services: Services) -> Callable[[], None]:
+        # Jobs and streams that run go on: only which sources there are has changed.
+        catalog = Catalog(services[HookCalls], self.settings)
+
+        def switch_over() -> None:
+            if self._worker is not None:
+                self._worker.catalog = catalog
+
+        return switch_over

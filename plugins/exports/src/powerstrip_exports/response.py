@@ -29,14 +29,17 @@ class FileStream(Response):
         media_type: str,
         timeout: float,
         on_end: OnEnd,
+        status: int = 200,
     ) -> None:
-        """`timeout` is in seconds; `on_end` is awaited once, however it ends."""
-        self.status_code = 200
+        """`timeout` is in seconds; `on_end` is awaited once, however it ends. Without a length in `headers`, a body
+        is only whole when it is properly ended."""
+        self.status_code = status
         self.media_type = media_type
         self.background = None
         self.body = b""
         self.init_headers({**headers, "Content-Type": media_type})
-        del self.headers["content-length"]
+        if "Content-Length" not in headers:
+            del self.headers["content-length"]
         self._first = first
         self._rest = rest
         self._timeout = timeout
@@ -61,7 +64,7 @@ class FileStream(Response):
             await self._on_end(outcome)
 
     async def _send_in_time(self, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         try:
             async with asyncio.timeout(self._timeout):
                 await self._send(send)

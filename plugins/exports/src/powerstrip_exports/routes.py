@@ -17,13 +17,15 @@ from powerstrip import (
     service,
     services_of,
 )
+from powerstrip_exports.callers import asker_of
 from powerstrip_exports.catalog import Catalog, filters_of
 from powerstrip_exports.domain import MEDIA_TYPES
 from powerstrip_exports.encoders import installed_formats
 from powerstrip_exports.errors import ColumnNotKnown, ExportsBusy, ExportTooLarge, FormatNotInstalled
+from powerstrip_exports.job_routes import job_router
 from powerstrip_exports.reading import Wanted
 from powerstrip_exports.schemas import ExportOptions, SourceList, SourceResponse
-from powerstrip_exports.streams import Asker, Streams
+from powerstrip_exports.streams import Streams
 
 StreamsService = Annotated[Streams, Depends(service(Streams))]
 
@@ -36,7 +38,7 @@ def export_routes(catalog: Catalog) -> list[Routes]:
     """The routes of these sources: below `/exports`, and where a source has an address of its own also there."""
     router = APIRouter(prefix="/exports", tags=["exports"])
     router.add_api_route("", _lister(catalog), methods=["GET"], summary="List what can be exported", name="sources")
-    routes = [Routes(router)]
+    routes = [Routes(router), Routes(job_router(catalog))]
     for offered in catalog:
         source = offered.source
         _add(router, f"/{source.name}", catalog, source, name=f"stream-{source.name}")
@@ -107,13 +109,3 @@ def request_model_of(source: ExportSource) -> type[BaseModel]:
     """The query parameters of an export: the source's filters, and how it is written."""
     bases = (ExportOptions, source.filters) if source.filters else ExportOptions
     return create_model(f"Export{source.name.title().replace('-', '').replace('_', '')}", __base__=bases)
-
-
-def asker_of(request: Request, caller: Identity) -> Asker:
-    """Who asks, as far as the audit log wants to know."""
-    request_id = request.scope.get("state", {}).get("request_id")
-    return Asker(
-        caller,
-        request_id=str(request_id)[:200] if request_id else None,
-        client_address=request.client.host if request.client else "unknown",
-    )

@@ -1,11 +1,15 @@
 """What goes in and out."""
 
+from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from powerstrip import ExportSource
 from powerstrip_exports.domain import Compression, Format
+from powerstrip_exports.models import Job, JobStatus
+from powerstrip_exports.progress import progress_of
 
 
 class ExportOptions(BaseModel):
@@ -26,6 +30,85 @@ class ExportOptions(BaseModel):
         if self.columns is None:
             return None
         return list(dict.fromkeys(name.strip() for name in self.columns.split(",") if name.strip())) or None
+
+
+class JobRequest(BaseModel):
+    """An export that shall become a file."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"source": "users", "format": "excel", "filters": {"role": "user"}}]},
+    )
+
+    source: Annotated[str, StringConstraints(max_length=100)] = Field(examples=["users"])
+    format: Format = Format.CSV
+    columns: Annotated[list[str], Field(min_length=1, max_length=1_000)] | None = Field(
+        default=None, description="Names of columns in the order that they are wanted in; all of them by default."
+    )
+    filters: dict[str, Any] = Field(default={}, description="The source's own filters, as the query has them.")
+    bom: bool = Field(default=False, description="Begin CSV with a byte order mark: Excel needs it to see UTF-8.")
+    compression: Compression = Field(default=Compression.NONE, description="Pack the file itself: `users.csv.gz`.")
+
+    @field_validator("columns")
+    @classmethod
+    def _each_once(cls, names: list[str] | None) -> list[str] | None:
+        return list(dict.fromkeys(names)) if names else names
+
+
+class JobResponse(BaseModel):
+    """A job, and how far it is."""
+
+    id: UUID
+    source: str
+    format: Format
+    compression: Compression
+    status: JobStatus
+    rows: int
+    total_rows: int | None = Field(description="How many there will be, once they have been counted.")
+    percent: float | None
+    seconds_left: float | None = Field(description="About how long it still takes.")
+    bytes: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    expires_at: datetime | None = Field(description="Until when the file can be fetched.")
+    sha256: str | None = Field(description="Of the whole file, in hexadecimal.")
+    file: str | None = Field(description="Address of the file, once it is whole.")
+    file_name: str | None
+    error: dict[str, str] | None = Field(description="Why it failed: `type` and `message`.")
+    requested_by: str
+
+    @classmethod
+    def of(cls, job: Job, now: datetime, href: str) -> "JobResponse":
+        """`href` is the job's own address."""
+        progress = progress_of(job, now)
+        return cls(
+            id=job.id,
+            source=job.source,
+            format=job.options["format"],
+            compression=job.options["compression"],
+            status=job.status,
+            rows=job.rows,
+            total_rows=job.total_rows,
+            percent=progress["percent"],
+            seconds_left=progress["seconds_left"],
+            bytes=job.bytes,
+            created_at=job.created_at,
+            started_at=job.started_at,
+            finished_at=job.finished_at,
+            expires_at=job.expires_at,
+            sha256=job.sha256,
+            file=f"{href}/file" if job.status is JobStatus.DONE else None,
+            file_name=job.file_name,
+            error={"type": job.error_type, "message": job.error or ""} if job.error_type else None,
+            requested_by=str(job.caller["name"] or job.owner),
+        )
+
+
+class JobList(BaseModel):
+    """Jobs, the newest first."""
+
+    items: list[JobResponse]
 
 
 class ColumnResponse(BaseModel):

@@ -1,6 +1,7 @@
 """What an operator can set. Times are in seconds."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -21,6 +22,32 @@ class Budget(PluginSettings):
     """Jobs of one caller that wait or run at a time."""
 
 
+class JobSettings(PluginSettings):
+    """Exports that become files, to be fetched later."""
+
+    workers: Annotated[int, Field(ge=0, le=64)] = 1
+    """Jobs that one process works on at a time; 0 leaves them to other processes."""
+
+    folder: Path = Path("data/exports")
+    """Where the files are, from the folder that the process was started in. Machines that work on one database must
+    share it."""
+
+    keep: Annotated[float, Field(gt=0)] = 86_400
+    """How long a file can be fetched."""
+
+    keep_record: Annotated[float, Field(gt=0)] = 604_800
+    """How long a job is remembered after it has ended and its file is gone."""
+
+    lease: Annotated[float, Field(ge=0.5, le=3_600)] = 30
+    """How long after its worker has stopped a job is begun again by another one."""
+
+    attempts: Annotated[int, Field(ge=1, le=100)] = 3
+    """How often a job is begun again whose worker stopped, before it counts as failed."""
+
+    poll_interval: Annotated[float, Field(ge=0.05, le=3_600)] = 2
+    """How often to look for jobs that other processes have queued."""
+
+
 class ExportsSettings(PluginSettings):
     """Exports."""
 
@@ -31,6 +58,9 @@ class ExportsSettings(PluginSettings):
     stream_timeout: Annotated[float, Field(gt=0, le=86_400)] = 3_600
     """How long a stream may take before it is broken off, whatever its client's speed: until then it holds a
     snapshot of the database."""
+
+    jobs: JobSettings = JobSettings()
+    """Exports that become files."""
 
     mask: Mapping[str, Mapping[str, list[str]]] = Field(default_factory=dict)
     """Columns that are left empty, by source and role: `{users: {moderator: [phone]}}`."""

@@ -1,0 +1,50 @@
+"""Puts the running parts together."""
+
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from powerstrip import Clock, Services
+from powerstrip_database import Database
+from powerstrip_exports.audit import Audit
+from powerstrip_exports.catalog import Catalog
+from powerstrip_exports.files import LocalFileStore
+from powerstrip_exports.reading import Reading
+from powerstrip_exports.service import ExportJobs
+from powerstrip_exports.settings import ExportsSettings
+from powerstrip_exports.sqlite import reading_engine
+from powerstrip_exports.storage import Jobs
+from powerstrip_exports.streams import Streams
+from powerstrip_exports.threads import Threads
+from powerstrip_exports.worker import JobWorker, Sweep
+
+_MOST_THREADS = 4
+
+
+@asynccontextmanager
+async def running_exports(
+    catalog: Catalog, settings: ExportsSettings, services: Services
+) -> AsyncGenerator[tuple[object, ...]]:
+    """The services of exports, from the start of its lifespan to its end."""
+    database, clock = services[Database], services[Clock]
+    engine = reading_engine(database) if database.dialect == "sqlite" else None
+    jobs = Jobs(database, clock, lease=settings.jobs.lease, max_attempts=settings.jobs.attempts)
+    files = LocalFileStore(settings.jobs.folder)
+    audit = Audit(services)
+    with Threads.running(min(_MOST_THREADS, (os.cpu_count() or 1) + 1)) as threads:
+        reading = Reading(database, engine, threads)
+        worker = JobWorker(
+            jobs=jobs,
+            files=files,
+            reading=reading,
+            threads=threads,
+            audit=audit,
+            settings=settings.jobs,
+            services=services,
+            catalog=catalog,
+        )
+        service = ExportJobs(
+            jobs=jobs, worker=worker, files=files, audit=audit, services=services, timeout=settings.stream_timeout
+        )
+        streams = Streams(reading, threads, audit, settings, clock)
+        yield catalog, reading, threads, streams, worker, service, Sweep(jobs, files, settings.jobs, clock)

@@ -1,0 +1,158 @@
+"""Exports that become files."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from powerstrip import Clock, Forbidden, Identity, NotFound, ValidationError, current_identity, responses, service
+from powerstrip_exports.callers import asker_of
+from powerstrip_exports.catalog import Catalog
+from powerstrip_exports.errors import (
+    ColumnNotKnown,
+    FileGone,
+    FormatNotInstalled,
+    JobNotFinished,
+    SourceNotKnown,
+    TooManyJobs,
+)
+from powerstrip_exports.models import WAITING, Job
+from powerstrip_exports.progress import progress_of
+from powerstrip_exports.response import FileStream, Outcome
+from powerstrip_exports.schemas import JobList, JobRequest, JobResponse
+from powerstrip_exports.service import ExportJobs
+
+Caller = Annotated[Identity, Depends(current_identity)]
+JobsService = Annotated[ExportJobs, Depends(service(ExportJobs))]
+ClockService = Annotated[Clock, Depends(service(Clock))]
+
+_LOOK_AGAIN = 1.0
+_LONGEST_WATCH = 3_600.0
+_POLL_AFTER = "1"
+
+
+def job_router(catalog: Catalog) -> APIRouter:
+    """The routes of jobs, below `/exports`."""
+    router = APIRouter(prefix="/exports", tags=["exports"])
+    known = responses(SourceNotKnown, Forbidden, ValidationError, ColumnNotKnown, FormatNotInstalled, TooManyJobs)
+    router.add_api_route(
+        "",
+        _submitter(catalog),
+        methods=["POST"],
+        status_code=202,
+        name="submit",
+        summary="Ask for a file",
+        responses=known,
+    )
+    for path, endpoint, method, summary, problems in (
+        ("", jobs, "GET", "List jobs", (Forbidden,)),
+        ("/{job_id}", job, "GET", "See how far a job is", (NotFound,)),
+        ("/{job_id}/events", job_events, "GET", "Watch a job", (NotFound,)),
+        ("/{job_id}/file", job_file, "GET", "Fetch the file of a job", (NotFound, FileGone, JobNotFinished)),
+    ):
+        router.add_api_route(
+            f"/jobs{path}", endpoint, methods=[method], summary=summary, responses=responses(*problems)
+        )
+    router.add_api_route(
+        "/jobs/{job_id}",
+        remove,
+        methods=["DELETE"],
+        status_code=204,
+        summary="Stop or forget a job",
+        responses=responses(NotFound),
+    )
+    return router
+
+
+def _submitter(catalog: Catalog) -> Callable[..., Any]:
+    async def submit(
+        *,
+        wanted: JobRequest,
+        caller: Caller,
+        service: JobsService,
+        clock: ClockService,
+        request: Request,
+        response: Response,
+    ) -> JobResponse:
+        """Queue an export. `Location` tells how far it is, and then where the file is."""
+        queued = await service.submit(catalog, wanted, caller, asker_of(request, caller))
+        href = f"{request.url.path.rstrip('/')}/jobs/{queued.id}"
+        response.headers["Location"] = href
+        response.headers["Retry-After"] = _POLL_AFTER
+        return JobResponse.of(queued, clock.now(), href)
+
+    return submit
+
+
+async def jobs(
+    caller: Caller,
+    service: JobsService,
+    clock: ClockService,
+    request: Request,
+    of_all: Annotated[bool, Query(alias="all", description="Those of everybody.")] = False,
+) -> JobList:
+    """The hundred newest jobs of the caller."""
+    base = request.url.path.rstrip("/")
+    found = await service.newest(caller, of_all=of_all)
+    return JobList(items=[JobResponse.of(entry, clock.now(), f"{base}/{entry.id}") for entry in found])
+
+
+async def job(
+    *, job_id: UUID, caller: Caller, service: JobsService, clock: ClockService, request: Request, response: Response
+) -> JobResponse:
+    """For whoever asked for it, and for those who manage exports. For all others there is no such job."""
+    found = await service.find(job_id, caller)
+    if found.status in WAITING:
+        response.headers["Retry-After"] = _POLL_AFTER
+    return JobResponse.of(found, clock.now(), request.url.path.rstrip("/"))
+
+
+async def remove(job_id: UUID, caller: Caller, service: JobsService, request: Request) -> None:
+    """Stop a job that waits or runs. One that has ended is forgotten, and its file deleted."""
+    await service.remove(job_id, caller, asker_of(request, caller))
+
+
+async def job_file(job_id: UUID, caller: Caller, service: JobsService, request: Request) -> Response:
+    """The whole file or, by `Range`, a part of it: a download that broke off goes on where it was. `ETag` and
+    `Repr-Digest` are of the whole file."""
+    return await service.download(request, job_id, caller, asker_of(request, caller))
+
+
+async def job_events(job_id: UUID, caller: Caller, service: JobsService, clock: ClockService) -> Response:
+    """Server-sent events: `progress` while the job waits or runs, and its last state as `end`."""
+    found = await service.find(job_id, caller)
+    events = _events(found, job_id, caller, service, clock)
+    return FileStream(
+        await anext(events),
+        events,
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        media_type="text/event-stream",
+        timeout=_LONGEST_WATCH,
+        on_end=_nothing,
+    )
+
+
+async def _events(
+    found: Job, job_id: UUID, caller: Identity, service: ExportJobs, clock: Clock
+) -> AsyncGenerator[bytes]:
+    told = b""
+    while True:
+        is_over = found.status not in WAITING
+        facts = json.dumps(progress_of(found, clock.now()), separators=(",", ":")).encode()
+        # A comment keeps proxies from giving up on a job that waits for long.
+        yield b": \n\n" if facts == told else b"event: %b\ndata: %b\n\n" % (b"end" if is_over else b"progress", facts)
+        if is_over:
+            return
+        told = facts
+        await asyncio.sleep(_LOOK_AGAIN)
+        try:
+            found = await service.find(job_id, caller)
+        except NotFound:
+            return
+
+
+async def _nothing(_outcome: Outcome) -> None:
+    return None
