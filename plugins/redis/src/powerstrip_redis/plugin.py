@@ -7,8 +7,9 @@ from typing import Any
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from powerstrip import BackgroundTask, HealthCheck, Plugin, ProblemHandler, Services, hookimpl
+from powerstrip import BackgroundTask, EventBus, HealthCheck, Plugin, ProblemHandler, Services, hookimpl
 from powerstrip_redis.errors import Cause, NoFreeConnection, RedisUnavailable
+from powerstrip_redis.event_log import RedisEventLog
 from powerstrip_redis.service import RedisConnections
 from powerstrip_redis.settings import RedisSettings
 
@@ -31,14 +32,20 @@ class RedisPlugin(Plugin[RedisSettings]):
 
     @hookimpl
     def register_tasks(self) -> Sequence[BackgroundTask]:
-        return [BackgroundTask("first look", _look)]
+        return [
+            BackgroundTask("first look", _look),
+            BackgroundTask("event reader", lambda services: services[RedisEventLog].read()),
+            BackgroundTask("event writer", lambda services: services[RedisEventLog].flush()),
+        ]
 
     @hookimpl
     @asynccontextmanager
-    async def lifespan(self, services: Services) -> AsyncGenerator[RedisConnections]:  # noqa: ARG002 - it needs none
+    async def lifespan(self, services: Services) -> AsyncGenerator[tuple[RedisConnections, RedisEventLog]]:
         self._connections = connections = RedisConnections(self.settings)
+        log = RedisEventLog(connections, self.settings.events)
         try:
-            yield connections
+            with services[EventBus].carry(log):
+                yield connections, log
         finally:
             self._connections = None
             await connections.close()

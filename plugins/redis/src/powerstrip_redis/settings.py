@@ -28,6 +28,22 @@ class TlsSettings(BaseModel):
     """Whether the server's certificate must name the host of the URL."""
 
 
+class EventSettings(BaseModel):
+    """How events go from process to process."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    feed: Annotated[int, Field(ge=100, le=10_000_000)] = 10_000
+    """Events that the feed keeps, which every process reads; one that falls back further has missed some, and tells."""
+
+    topics: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
+    """Topics whose history is kept; the one that was quiet longest goes first."""
+
+    pending: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    """Events that wait in a process while the server is away. If there are more, the oldest are lost, and all
+    listeners are told that some were."""
+
+
 class RedisSettings(PluginSettings):
     """Settings of the plugin `redis`."""
 
@@ -68,6 +84,9 @@ class RedisSettings(PluginSettings):
 
     retry_after: Annotated[int, Field(ge=1, le=3600)] = 5
     """`Retry-After` of each 503, in seconds."""
+
+    events: EventSettings = EventSettings()
+    """The event bus between processes, and the history that `realtime` shows."""
 
     tls: TlsSettings = TlsSettings()
     """How `rediss://` and its kind prove who is who."""
