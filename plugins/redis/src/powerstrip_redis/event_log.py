@@ -6,12 +6,12 @@ import json
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, cast
 from uuid import uuid4
 
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from powerstrip import Event, EventLog, LogEntry, LogListener, LogPosition, Replay, Retention
 from powerstrip_redis.clients import RedisClient
@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 _SAME_EVENT_MS = 600_000
 _LOOK_INTERVAL = 1.0  # seconds without news after which the reader looks whether it has missed some
+_OPEN_LIMIT = 2.0
 _AT_ONCE = 200
 
 Fields = Mapping[bytes, bytes]
@@ -101,6 +102,12 @@ class RedisEventLog(EventLog):
             taken = await client.set(self._key("claim", key), "1", nx=True, px=round(seconds * 1000))
         return bool(taken)
 
+    async def open(self) -> None:
+        """Find out where the log stands, if the server is there, so that nothing is missed from now on."""
+        with suppress(RedisUnavailable):
+            async with self._connections.available(within=_OPEN_LIMIT) as client:
+                await self._begin(client)
+
     async def read(self) -> None:
         """Tell listeners of what is appended anywhere, for ever."""
         is_away = False
@@ -113,7 +120,7 @@ class RedisEventLog(EventLog):
                     is_away = False
                     while True:
                         await self._read(client)
-            except (RedisError, OSError, TimeoutError, RedisUnavailable) as error:
+            except (RedisError, RedisClusterException, OSError, TimeoutError, RedisUnavailable) as error:
                 if not is_away:
                     logger.warning("the event log can't be read", extra={"reason": type(error).__name__})
                 is_away = True
@@ -169,10 +176,10 @@ class RedisEventLog(EventLog):
         """See to it that there is an epoch, and find out where this process stands in it."""
         keys = (self._meta, self._feed, self._topics, self._key("event", "none"))
         await _run(client, APPEND, keys, (_new_epoch(), "", "", 0, -1, 0, 0, "", 1, ""))
-        if not self._position.epoch:
-            self._position = await self._newest(client)
-        else:
+        if self._position.epoch:
             await self._look(client)
+        else:  # whoever listens already may have missed something
+            await self._skip_to(await self._newest(client))
 
     async def _newest(self, client: RedisClient) -> LogPosition:
         epoch, offset = cast("list[bytes | None]", await client.hmget(self._meta, ["epoch", "offset"]))

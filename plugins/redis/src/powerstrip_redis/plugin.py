@@ -44,6 +44,7 @@ class RedisPlugin(Plugin[RedisSettings]):
         self._connections = connections = RedisConnections(self.settings)
         log = RedisEventLog(connections, self.settings.events)
         try:
+            await log.open()
             with services[EventBus].carry(log):
                 yield connections, log
         finally:
