@@ -40,7 +40,9 @@ def running(powerstrip_client: ClientFactory, redis_url: str) -> Running:
                 found.append(services[RedisConnections])
                 yield
 
-        plugins = {"redis": {"url": redis_url, **(settings or {})}, "witness": True}
+        # The reader of events would be one more connection.
+        own = {"url": redis_url, "events": {"carry": False}, **(settings or {})}
+        plugins = {"redis": own, "witness": True}
         app = powerstrip_client(plugins, extra={"witness": Witness}).app
         async with app.router.lifespan_context(app):
             yield found[0]

@@ -66,6 +66,11 @@ class HostStatus(Protocol):
     def debug(self) -> bool: ...
 
     @property
+    def docs(self) -> bool:
+        """Whether the API shows its documents, like `/openapi.json`."""
+        ...
+
+    @property
     def checks(self) -> Sequence[OwnedCheck]: ...
 
     @property

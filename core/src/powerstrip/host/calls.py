@@ -38,6 +38,11 @@ class Call:
         self._waiter: asyncio.Task[object] | None = None
 
     @property
+    def server_send(self) -> Send:
+        """The server's own `send`, for those who see to it themselves that nothing is sent after the end."""
+        return self._send
+
+    @property
     def is_lasting(self) -> bool:
         """Whether it is meant to stay open: an accepted WebSocket, an event stream."""
         if self.head is None:

@@ -132,6 +132,10 @@ class Generation(HostStatus):
         return self.composition.config.app.debug
 
     @property
+    def docs(self) -> bool:
+        return self.composition.config.app.docs_enabled
+
+    @property
     def checks(self) -> Sequence[OwnedCheck]:
         return [OwnedCheck(entry.plugin, entry.value) for entry in self.registrations.health_checks]
 

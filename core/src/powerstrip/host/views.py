@@ -128,6 +128,12 @@ class _HostView(HostStatus):
         return debug
 
     @property
+    def docs(self) -> bool:
+        docs = self._view.surroundings.docs
+        self._view.note_fact("docs", docs)
+        return docs
+
+    @property
     def checks(self) -> Sequence[OwnedCheck]:
         return self._view.surroundings.checks
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from powerstrip import Authenticator, Clock, EventBus, EventLog, HookCalls, Retention, Services
+from powerstrip import Authenticator, Clock, EventBus, EventLog, HookCalls, HostStatus, Retention, Services
 from powerstrip_realtime import presence, tickets
 from powerstrip_realtime.admission import Admission
 from powerstrip_realtime.hub import Hub
@@ -38,7 +38,7 @@ async def running_realtime(settings: RealtimeSettings, services: Services) -> As
         shared = services.get(EventLog)
         log = shared or MemoryEventLog(settings.history, clock)
         hub = Hub(log, clock)
-        registry = Registry(settings, clock)
+        registry = Registry(settings, services[HostStatus], clock)
         ticketing = Tickets(settings.sign_in, bus, log, clock)
         admission = Admission(
             settings.origins,

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from powerstrip import Clock, Event, Identity
+from powerstrip import Clock, Event, HostStatus, Identity
 from powerstrip_realtime.connections import Connection, Stream
 from powerstrip_realtime.domain import Close, Goodbye
 from powerstrip_realtime.errors import TooManyConnections
@@ -16,14 +16,15 @@ from powerstrip_realtime.settings import RealtimeSettings
 
 logger = logging.getLogger(__name__)
 
-_LOOK_INTERVAL = 0.5  # seconds between two looks at who has to go
+_LOOK_INTERVAL = 0.25  # seconds between two looks at who has to go
 
 
 class Registry:
     """Counts connections, finds those of a user or a session, and closes them."""
 
-    def __init__(self, settings: RealtimeSettings, clock: Clock) -> None:
+    def __init__(self, settings: RealtimeSettings, host: HostStatus, clock: Clock) -> None:
         self._settings = settings
+        self._host = host
         self._clock = clock
         self._connections: dict[Connection, None] = {}
         self._of_user: defaultdict[str, dict[Connection, None]] = defaultdict(dict)
@@ -111,11 +112,13 @@ class Registry:
                     connection.close(Goodbye(Close.SESSION_ENDED))
 
     async def follow(self) -> None:
-        """Keep event streams alive and end sessions that are too old, for ever."""
+        """Keep event streams alive, end sessions that are too old, and begin to drain when the host does, for ever."""
         next_heartbeat = self._clock.monotonic() + self._settings.heartbeat
         heartbeat = Raw(": \n\n")
         while True:
             await asyncio.sleep(min(_LOOK_INTERVAL, self._settings.heartbeat))
+            if self._host.step == "draining" and not self._is_draining:
+                await self.drain()
             now = self._clock.monotonic()
             beats = now >= next_heartbeat
             if beats:

@@ -5,9 +5,22 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request
+from starlette.responses import JSONResponse
 from starlette.routing import WebSocketRoute
 
-from powerstrip import Identity, RateLimitExceeded, current_identity, require, responses, service, services_of
+from powerstrip import (
+    HostStatus,
+    Identity,
+    NotFound,
+    RateLimitExceeded,
+    current_identity,
+    public,
+    require,
+    responses,
+    service,
+    services_of,
+)
+from powerstrip_realtime.asyncapi import describe
 from powerstrip_realtime.errors import (
     InboxUnavailable,
     InvalidPosition,
@@ -26,6 +39,7 @@ from powerstrip_realtime.sessions import position_of
 from powerstrip_realtime.sockets import SocketEndpoint
 from powerstrip_realtime.streams import EventStream, Streams, listener
 from powerstrip_realtime.tickets import Tickets, TooManyTickets
+from powerstrip_realtime.topics import Topics
 
 SEND = "notifications:send"
 
@@ -75,6 +89,15 @@ async def stream(
     position = position_of(last_event_id or since)
     await streams.check(identity, wanted)
     return EventStream(streams, identity, wanted, position)
+
+
+@router.get("/realtime/asyncapi.json", dependencies=[Depends(public)], response_class=JSONResponse)
+async def read_asyncapi(request: Request) -> JSONResponse:
+    """What is said over WebSockets and event streams: an AsyncAPI 3.0 document. Served where the API's docs are."""
+    services, app = services_of(request), request.app
+    if not services[HostStatus].docs:
+        raise NotFound
+    return JSONResponse(describe(services[Topics], title=app.title, version=app.version))
 
 
 @router.post("/realtime/tickets", status_code=201, responses=responses(SignInRequired, TooManyTickets))

@@ -2,9 +2,8 @@
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -79,7 +78,7 @@ class Topics:
                 raise ValueError(f"plugins '{owners[topic.name]}' and '{plugin}' both register a topic '{topic.name}'")
             self._topics[topic.name], owners[topic.name] = topic, plugin
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Topic]:
         return iter(self._topics.values())
 
     def find(self, address: str) -> tuple[Topic, Mapping[str, str]]:

@@ -65,11 +65,11 @@ class _Started:
 
 
 def _innermost(send: Send) -> tuple[Any, Send]:
-    """The server's own `send` behind the trackers of the host, which only care about heads and ends of answers."""
+    """The server's own `send`, behind those of the host, which only care about heads and ends of answers."""
     inner: Any = send
-    while not hasattr(inner, "__self__") and hasattr(inner, "send"):
-        inner = inner.send
-    server = getattr(inner, "__self__", None)
-    if type(server).__module__.startswith("uvicorn."):
-        return server, inner
+    while inner is not None:
+        owner = getattr(inner, "__self__", None)
+        if type(owner).__module__.startswith("uvicorn."):
+            return owner, inner
+        inner = getattr(inner, "send", None) if owner is None else getattr(owner, "server_send", None)
     return None, send

@@ -32,21 +32,27 @@ class RedisPlugin(Plugin[RedisSettings]):
 
     @hookimpl
     def register_tasks(self) -> Sequence[BackgroundTask]:
+        first_look = BackgroundTask("first look", _look)
+        if not self.settings.events.carry:
+            return [first_look]
         return [
-            BackgroundTask("first look", _look),
+            first_look,
             BackgroundTask("event reader", lambda services: services[RedisEventLog].read()),
             BackgroundTask("event writer", lambda services: services[RedisEventLog].flush()),
         ]
 
     @hookimpl
     @asynccontextmanager
-    async def lifespan(self, services: Services) -> AsyncGenerator[tuple[RedisConnections, RedisEventLog]]:
+    async def lifespan(self, services: Services) -> AsyncGenerator[tuple[object, ...]]:
         self._connections = connections = RedisConnections(self.settings)
-        log = RedisEventLog(connections, self.settings.events)
         try:
-            await log.open()
-            with services[EventBus].carry(log):
-                yield connections, log
+            if self.settings.events.carry:
+                log = RedisEventLog(connections, self.settings.events)
+                await log.open()
+                with services[EventBus].carry(log):
+                    yield connections, log
+            else:
+                yield (connections,)
         finally:
             self._connections = None
             await connections.close()

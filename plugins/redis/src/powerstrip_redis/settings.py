@@ -33,6 +33,9 @@ class EventSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
+    carry: bool = True
+    """Whether they do. Each process then has one more connection, which waits for news."""
+
     feed: Annotated[int, Field(ge=100, le=10_000_000)] = 10_000
     """Events that the feed keeps, which every process reads; one that falls back further has missed some, and tells."""
 
