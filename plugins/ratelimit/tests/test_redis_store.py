@@ -173,7 +173,7 @@ async def test_an_error_of_the_server_is_the_stores(make_store, valkey):
         await store.decide([Count(SLIDING, "ann")])
         [key] = await store._connections.client.keys("*")
         await store._connections.client.delete(key)
-        await store._connections.client.set(key, "something else")
+        await store._connections.client.rpush(key, "something else")
 
         with pytest.raises(StoreUnavailableError, match="WRONGTYPE"):
             await store.decide([Count(SLIDING, "ann")])

@@ -19,6 +19,7 @@ import pytest
 
 _STARTS_WITHIN = 20.0  # seconds; the machine may be busy
 _ANSWERS_WITHIN = 1.0
+_BUS = 10_000
 
 
 class Valkey:
@@ -114,10 +115,16 @@ class Valkey:
 
 
 def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
+    """A port that is free, as is the one at which nodes of a cluster would talk to this one."""
+    while True:
+        with socket.socket() as free, socket.socket() as bus:
+            free.bind(("127.0.0.1", 0))
+            port: int = free.getsockname()[1]
+            try:
+                bus.bind(("127.0.0.1", port + _BUS))
+            except (OSError, OverflowError):
+                continue
+            return port
 
 
 @pytest.fixture(scope="session")
