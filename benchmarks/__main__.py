@@ -12,7 +12,7 @@ from benchmarks.measurement import Section
 from benchmarks.plot import draw
 from benchmarks.report import as_markdown
 from benchmarks.results import read_results
-from benchmarks.sections import layers, request_path, route_index, sockets, startup
+from benchmarks.sections import layers, ratelimit_redis, request_path, route_index, sockets, startup
 
 FOLDER = Path(__file__).parent / "results"
 SECTIONS: Mapping[str, Callable[[], Section]] = {
@@ -22,6 +22,7 @@ SECTIONS: Mapping[str, Callable[[], Section]] = {
     "D": startup.run_startup,
     "E": startup.run_idle_plugins,
     "F": layers.run,
+    "R": ratelimit_redis.run,
 }
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from benchmarks.measurement import Section
 
-MEASURED_LIBRARIES = ("powerstrip", "fastapi", "starlette", "pydantic", "litestar", "uvicorn", "uvloop")
+MEASURED_LIBRARIES = ("powerstrip", "fastapi", "starlette", "pydantic", "litestar", "redis", "uvicorn", "uvloop")
 
 
 class Measured(BaseModel):
