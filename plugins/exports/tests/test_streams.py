@@ -8,6 +8,7 @@ from email.message import Message
 from urllib.parse import unquote
 
 import pytest
+from exports_client import Client
 from exports_sample import thing
 
 from powerstrip import AuditLog, Identity, Plugin, PluginSettings, hookimpl
@@ -142,64 +143,8 @@ async def test_what_fails_at_once_is_an_error_answer(api_on_sqlite):
     assert "Content-Disposition" not in answer.headers
 
 
-class Client:
-    """A client at the ASGI interface, which reads as fast as it is told to."""
-
-    def __init__(self, api, path, caller=OWNER):
-        self.messages = []
-        self.may_read = asyncio.Semaphore(0)
-        self.left = asyncio.Event()
-        self.changed = asyncio.Event()
-        path, _, query = path.partition("?")
-        headers = [(name.lower().encode(), value.encode()) for name, value in signed_in(caller).items()]
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
-            "method": "GET",
-            "scheme": "http",
-            "path": f"/api/v1{path}",
-            "raw_path": path.encode(),
-            "query_string": query.encode(),
-            "root_path": "",
-            "headers": [(b"host", b"api.example"), *headers],
-            "client": ("192.0.2.1", 1),
-            "server": ("api.example", 80),
-            "state": {},
-        }
-        self.task = asyncio.create_task(api.app(scope, self._receive, self._send))
-
-    async def _receive(self):
-        if not self.messages and not self.left.is_set():
-            return {"type": "http.request", "body": b"", "more_body": False}
-        await self.left.wait()
-        return {"type": "http.disconnect"}
-
-    async def _send(self, message):
-        await self.may_read.acquire()
-        self.messages.append(message)
-        self.changed.set()
-
-    async def read(self, count):
-        wanted = len(self.messages) + count
-        for _ in range(count):
-            self.may_read.release()
-        async with asyncio.timeout(30):
-            while len(self.messages) < wanted and not self.task.done():
-                self.changed.clear()
-                await self.changed.wait()
-
-    def leave(self):
-        self.left.set()
-
-    @property
-    def is_complete(self):
-        last = self.messages[-1]
-        return last["type"] == "http.response.body" and not last.get("more_body", False)
-
-
 async def test_a_failure_half_way_never_ends_the_body(api_on_sqlite):
-    client = Client(api_on_sqlite, "/exports/count?rows=100000&fail_after=50000")
+    client = Client(api_on_sqlite, "/exports/count?rows=100000&fail_after=50000", OWNER)
     for _ in range(1_000):
         client.may_read.release()
 
@@ -214,7 +159,7 @@ async def test_a_failure_half_way_never_ends_the_body(api_on_sqlite):
 async def test_a_client_that_leaves_ends_the_export_and_frees_what_it_held(start, path):
     async with start(streams=1) as api:
         await api.add(*(thing(n, name="x" * 500) for n in range(5_000)))
-        client = Client(api, path)
+        client = Client(api, path, OWNER)
         await client.read(2)
         busy = await api.get("/exports/things", OWNER)
         client.leave()
@@ -233,7 +178,7 @@ async def test_a_client_that_leaves_ends_the_export_and_frees_what_it_held(start
 async def test_nothing_is_made_that_nobody_reads(start, path):
     async with start() as api:
         await api.add(*(thing(n, name="x" * 2_000) for n in range(4_000)))
-        client = Client(api, path)
+        client = Client(api, path, OWNER)
         await client.read(3)
         made = [len(message.get("body", b"")) for message in client.messages]
         client.leave()
@@ -245,7 +190,7 @@ async def test_nothing_is_made_that_nobody_reads(start, path):
 
 async def test_chunks_are_worth_a_write_and_bounded(api):
     await api.add(*(thing(n, name="x" * 2_000) for n in range(2_000)))
-    client = Client(api, "/exports/things")
+    client = Client(api, "/exports/things", OWNER)
     for _ in range(1_000):
         client.may_read.release()
     await asyncio.wait_for(client.task, 30)
@@ -258,7 +203,7 @@ async def test_chunks_are_worth_a_write_and_bounded(api):
 
 async def test_a_stream_may_not_take_for_ever(start_on_sqlite):
     async with start_on_sqlite(stream_timeout=0.3) as api:
-        client = Client(api, "/exports/count?rows=10000000")
+        client = Client(api, "/exports/count?rows=10000000", OWNER)
         await client.read(2)
         with pytest.raises(Exception, match="took longer"):
             await asyncio.wait_for(client.task, 30)
@@ -282,7 +227,7 @@ async def test_roles_have_budgets(start_on_sqlite):
 
 async def test_bytes_over_the_budget_break_the_stream_off(start_on_sqlite):
     async with start_on_sqlite(budget={"bytes": 300_000}) as api:
-        client = Client(api, "/exports/count?rows=1000000")
+        client = Client(api, "/exports/count?rows=1000000", OWNER)
         for _ in range(1_000):
             client.may_read.release()
         with pytest.raises(Exception, match="larger than your roles allow"):
@@ -313,7 +258,7 @@ class Keeper(Plugin[PluginSettings]):
 async def test_each_export_leaves_a_trace(start_on_sqlite):
     async with start_on_sqlite(plugins={"keeper": True}, extra={"keeper": Keeper}) as api:
         await api.get("/exports/count?rows=3&columns=n")
-        client = Client(api, "/exports/count?rows=1000000")
+        client = Client(api, "/exports/count?rows=1000000", OWNER)
         await client.read(2)
         client.leave()
         await asyncio.wait_for(client.task, 30)

@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
-from powerstrip import BackgroundTask, HookCalls, Plugin, Routes, Services, hookimpl
+from powerstrip import BackgroundTask, CommandRunner, HookCalls, Plugin, Routes, Services, hookimpl
 from powerstrip_database import Tables
 from powerstrip_exports.assembly import running_exports
 from powerstrip_exports.catalog import Catalog
@@ -12,6 +13,9 @@ from powerstrip_exports.models import Table
 from powerstrip_exports.routes import export_routes
 from powerstrip_exports.settings import ExportsSettings
 from powerstrip_exports.worker import JobWorker, Sweep
+
+if TYPE_CHECKING:  # the command line's library is only needed by the command line
+    import typer
 
 
 class Exports(Plugin[ExportsSettings]):
@@ -47,6 +51,13 @@ class Exports(Plugin[ExportsSettings]):
             BackgroundTask("jobs", lambda services: services[JobWorker].follow()),
             BackgroundTask("sweep", lambda services: services[Sweep].follow()),
         ]
+
+    @hookimpl
+    def register_commands(self, runner: CommandRunner) -> "Sequence[typer.Typer]":
+        # Late: only the command line needs its library.
+        from powerstrip_exports.commands import export_commands  # noqa: PLC0415
+
+        return [export_commands(runner)]
 
     @hookimpl
     @asynccontextmanager
