@@ -15,7 +15,7 @@ SOURCES := $(addsuffix /src,$(DISTRIBUTIONS))
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev serve test lint bench crash format docs constraints clean
+.PHONY: help install install-dev serve test lint bench crash limits format docs constraints clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ bench: .venv/.installed-bench ## Measure against peers, into benchmarks/results;
 
 crash: .venv/.installed-dev ## Kill the served process 50 times under load, and look what is left; KILLS=5 for fewer
 	@for database in sqlite postgresql; do $(BIN)/python -m benchmarks.crash --kills $(KILLS) --database $$database || exit 1; done
+
+limits: .venv/.installed-dev ## Count on one key with 4 processes x 500 clients, and take Valkey away under load
+	@$(BIN)/python -m benchmarks.limits
 
 format: .venv/.installed-dev ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix
