@@ -40,18 +40,27 @@ def run(what: str, scenario: Callable[[], Awaitable[ResultT]]) -> ResultT:
 @contextmanager
 def leaving_nothing(what: str) -> Iterator[None]:
     """AssertionError when the block leaves a thread or an open file behind, or the host logged an error in it."""
-    gc.collect()
     threads = set(threading.enumerate())
     files = open_files()
-    with _errors_logged() as errors, warnings.catch_warnings(record=True) as seen:
+    with _errors_logged() as errors, warnings.catch_warnings(record=True) as seen, _garbage_of_the_block():
         warnings.simplefilter("always", ResourceWarning)
         warnings.filterwarnings("always", "coroutine .* was never awaited", RuntimeWarning)
         yield
-        gc.collect()
     left = [*threads_since(threads), *(f"open {target}" for target in files_since(files))]
     left += [str(warning.message) for warning in seen if issubclass(warning.category, ResourceWarning | RuntimeWarning)]
     assert not errors, f"{what}: the host had to log {'; '.join(errors)}"
     assert not left, f"{what} leaves behind: {'; '.join(left)}. Close in the lifespan what it has opened."
+
+
+@contextmanager
+def _garbage_of_the_block() -> Iterator[None]:
+    """Collects what the block made, and leaves alone what was there before: looking at all of it takes too long."""
+    gc.freeze()
+    try:
+        yield
+        gc.collect()
+    finally:
+        gc.unfreeze()
 
 
 def threads_since(before: set[threading.Thread]) -> list[str]:
