@@ -70,6 +70,30 @@ def test_a_less_specific_route_answers_a_method_that_the_more_specific_one_has_n
         assert client.post("/api/v1/users/export").json()["answer"] == "export"
 
 
+def test_a_parameter_takes_the_other_methods_of_a_literal_path_only_if_its_type_does(start_plugins):
+    """`/users/me` is no user whose id is a UUID, whatever is asked of it."""
+    router = APIRouter(dependencies=[Depends(public)])
+
+    @router.get("/users/me")
+    def me() -> str:
+        return "me"
+
+    @router.delete("/users/{user_id}")
+    def delete(user_id: UUID) -> str:
+        return str(user_id)
+
+    @router.delete("/tags/{name}")
+    def untag(name: str) -> str:
+        return name
+
+    with start_plugins({"a": plugin_with(router), "b": plugin_with(router_of(tag="/tags/new"))}) as client:
+        refused = client.delete("/api/v1/users/me")
+        assert (refused.status_code, refused.headers["Allow"]) == (405, "GET, HEAD")
+        assert client.delete("/api/v1/users/you").status_code == 422
+        assert client.delete("/api/v1/users/018f3b1e-7a00-7000-8000-000000000001").status_code == 200
+        assert client.delete("/api/v1/tags/new").json() == "new"
+
+
 def test_a_wrong_method_is_answered_405_with_all_methods_that_would_do(start_plugins):
     posting = APIRouter()
     posting.add_api_route("/things", lambda: None, methods=["POST"], name="post")

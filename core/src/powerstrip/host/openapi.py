@@ -91,6 +91,10 @@ def _use_our_errors(document: dict[str, Any]) -> None:
         stated = operation["responses"]
         if "HTTPValidationError" in str(stated.get("422")):
             stated["422"] = _error_response(ValidationError)
+        for response in stated.values():
+            # FastAPI gives them the media type of the route's own answers: event streams, say.
+            if "#/components/schemas/ErrorResponse" in str(response.get("content")):
+                response["content"] = _content()
         stated.setdefault("default", {"description": "Any other error.", "content": _content()})
     if "#/components/schemas/HTTPValidationError" not in str(document["paths"]):
         schemas.pop("HTTPValidationError", None)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter
+from fastapi.routing import APIRoute
 from starlette._utils import get_route_path
 from starlette.routing import Match, Mount, WebSocketRoute
 from starlette.types import Message, Receive, Scope, Send
@@ -34,7 +35,8 @@ class RouteIndex:
     Segment by segment, a literal comes before a mixed segment (`{name}.json`), that before a typed
     parameter, that before a plain one, and paths of any depth (`{rest:path}`, mounts) come last.
     Whether a candidate matches is for its own compiled expression to say: convertors, `scope`
-    entries, 405 and path parameters are FastAPI's.
+    entries, 405 and path parameters are FastAPI's. Where a literal path has not the method, a parameter
+    takes it only if its type does.
     """
 
     def __init__(self, router: APIRouter, routes: Sequence[OwnedRoute]) -> None:
@@ -66,7 +68,11 @@ class RouteIndex:
         if entry is not None and kind == "http":
             return entry, {}
         allowed: set[str] = set()
+        is_literal = False
         for entry, params in self.matching(kind, path):
+            if is_literal and not _takes(entry, params):
+                continue
+            is_literal = is_literal or not params
             answered = _answered(entry)
             if answered is None or method in answered:
                 return entry, params
@@ -213,6 +219,13 @@ def _params(entry: OwnedRoute, path: str) -> PathParams | None:
         return None
     convertors = entry.route.param_convertors  # type: ignore[attr-defined]
     return {name: convertors[name].convert(text) for name, text in found.groupdict().items()}
+
+
+def _takes(entry: OwnedRoute, params: PathParams) -> bool:
+    """Whether the types of a path operation's own parameters take what stands in the path. Asked where a literal path
+    is spelled the same: `DELETE /users/audit` is no attempt to delete a user whose id is a UUID."""
+    fields = entry.route.dependant.path_params if isinstance(entry.route, APIRoute) else ()
+    return not any(field.validate(params.get(field.alias))[1] for field in fields)
 
 
 def _enter_mount(mount: Mount, scope: Scope) -> None:
