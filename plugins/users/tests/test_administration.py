@@ -78,6 +78,7 @@ async def test_an_address_that_an_admin_changes_is_to_be_confirmed_unless_he_say
         ({"role": "god"}, 422, "ValidationError"),
         ({"status": None}, 422, "ValidationError"),
         ({"is_verified": "perhaps"}, 422, "ValidationError"),
+        ({"is_verified": 1}, 422, "ValidationError"),
         ({"email": "x@10minutemail.com"}, 422, "EmailNotAllowed"),
         ({"email": "Root@example.com"}, 400, "EmailTaken"),
         ({"username": "ROOT"}, 400, "UsernameTaken"),

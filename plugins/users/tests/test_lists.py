@@ -210,6 +210,8 @@ async def test_a_list_without_a_match_has_no_pages(people):
         {"status": "gone"},
         {"verified_only": "perhaps"},
         {"created_after": "yesterday"},
+        {"created_after": "0.5"},
+        {"created_after": "1780000000"},
         {"created_after": "2026-06-02T00:00:00Z", "created_before": "2026-06-01T23:59:59Z"},
         {"created_after": "2026-06-02T00:00:00+14:00", "created_before": "2026-06-01T09:59:59Z"},
         {"created_before": "0001-01-01T00:00:00+14:00"},

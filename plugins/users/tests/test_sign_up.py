@@ -56,6 +56,8 @@ async def test_the_password_is_stored_as_argon2id_only(api):
         ({"password": "ada@example.com"}, "password", "password_guessable"),
         ({"confirm_password": "something else"}, "confirm_password", "password_mismatch"),
         ({"terms_accepted": False}, "terms_accepted", "literal_error"),
+        ({"terms_accepted": 1}, "terms_accepted", "literal_error"),
+        ({"terms_accepted": "true"}, "terms_accepted", "literal_error"),
         ({"role": "admin"}, "role", "extra_forbidden"),
         ({"status": "active"}, "status", "extra_forbidden"),
         ({"is_verified": True}, "is_verified", "extra_forbidden"),

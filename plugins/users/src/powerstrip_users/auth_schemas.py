@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StrictBool, StringConstraints
 
-from powerstrip_users.schemas import Body, Email, NewPassword, printable
+from powerstrip_users.schemas import NOT_BLANK, Body, Email, NewPassword, printable
 
 # Longer than any password may be: it can't fit, but it is not for a form to say so.
 AnyPassword = Annotated[SecretStr, Field(min_length=1, max_length=1_000)]
@@ -14,7 +14,7 @@ Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=254),
     AfterValidator(printable),
-    Field(description="The e-mail address or the username."),
+    Field(description="The e-mail address or the username.", json_schema_extra={"pattern": NOT_BLANK}),
 ]
 Token = Annotated[SecretStr, Field(min_length=1, max_length=2_048)]
 
@@ -22,7 +22,7 @@ Token = Annotated[SecretStr, Field(min_length=1, max_length=2_048)]
 class SignIn(BaseModel):
     """The form of OAuth2's password grant, as far as it is used here; other fields of that form are ignored."""
 
-    grant_type: Annotated[str, Field(pattern="^password$")] | None = None
+    grant_type: Literal["password"] = "password"
     username: Name
     password: AnyPassword
 
@@ -45,7 +45,7 @@ class Refresh(Body):
 class Logout(Body):
     """Which sessions to end."""
 
-    all_sessions: bool = Field(default=False, description="End every session of the account, not only this one.")
+    all_sessions: StrictBool = Field(default=False, description="End every session of the account, not only this one.")
 
 
 class PasswordChange(Body):

@@ -1,5 +1,6 @@
 """What goes in and out."""
 
+import re
 import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
@@ -14,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    StrictBool,
     StringConstraints,
     ValidationInfo,
     WithJsonSchema,
@@ -26,6 +28,11 @@ from pydantic_core import PydanticCustomError
 from powerstrip_users.domain import Role, Status, profile_completion
 
 ItemT = TypeVar("ItemT")
+
+# What clients are told of what `printable` takes; the second is what isn't blank either.
+_SHOWN = r"[^\u0000-\u001f\u007f-\u009f\u2028\u2029]"
+_SOLID = r"[^\s\u0000-\u001f\u007f-\u009f\u2028\u2029]"
+NOT_BLANK = f"^{_SHOWN}*{_SOLID}{_SHOWN}*$"
 
 
 def _address(text: str) -> str:
@@ -50,6 +57,18 @@ def _blank_is_none(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
+def _only_boolean(value: Any) -> Any:
+    """Pydantic takes 1 for true, even where only `true` will do."""
+    return value if isinstance(value, bool) else None
+
+
+def _no_number(value: Any) -> Any:
+    """Pydantic takes seconds since 1970 for times. This API takes times as it gives them (RFC 3339)."""
+    if isinstance(value, str) and not re.match(r"\d{4}-\d\d-\d\d", value.strip()):
+        raise PydanticCustomError("datetime_format", "This is not a time like 2026-06-01T12:00:00Z")
+    return value
+
+
 def _in_utc(moment: datetime) -> datetime:
     """A time without an offset is UTC, as everything this API says is."""
     try:
@@ -67,17 +86,30 @@ Email = Annotated[
 Username = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=3, max_length=50, pattern=r"^[A-Za-z0-9_]+$")
 ]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(printable)]
+Text = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=200),
+    AfterValidator(printable),
+    Field(json_schema_extra={"pattern": f"^{_SHOWN}*$"}),
+]
 FullName = Annotated[Text | None, BeforeValidator(_blank_is_none)]
 Phone = Annotated[
-    Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^\+?[1-9][0-9]{1,14}$")] | None,
+    Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, pattern=r"^\+?[1-9][0-9]{1,14}$"),
+        Field(json_schema_extra={"pattern": r"^(\+?[1-9][0-9]{1,14})?$"}),
+    ]
+    | None,
     BeforeValidator(_blank_is_none),
 ]
 NewPassword = Annotated[SecretStr, Field(min_length=8, max_length=100)]
 Query = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=2, max_length=100), AfterValidator(printable)
+    str,
+    StringConstraints(strip_whitespace=True, min_length=2, max_length=100),
+    AfterValidator(printable),
+    Field(json_schema_extra={"pattern": rf"^{_SOLID}({_SHOWN}*{_SOLID})$"}),
 ]
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
+Moment = Annotated[datetime, BeforeValidator(_no_number), AfterValidator(_in_utc)]
 
 Sort = Literal["created_at", "-created_at", "updated_at", "-updated_at", "username", "-username", "email", "-email"]
 
@@ -112,7 +144,7 @@ class SignUp(Body):
     phone: Phone = None
     password: NewPassword
     confirm_password: SecretStr
-    terms_accepted: Literal[True]
+    terms_accepted: Annotated[Literal[True], BeforeValidator(_only_boolean)]
 
     @field_validator("confirm_password")
     @classmethod
@@ -138,7 +170,12 @@ class _Change(Body):
 class ProfileChange(_Change):
     """What a user may change of the own account. Fields that aren't stated stay as they are."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"full_name": "Ada King", "phone": "+441234567890"}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"full_name": "Ada King", "phone": "+441234567890"}],
+            "minProperties": 1,
+        }
+    )
 
     email: Email | MISSING = MISSING
     username: Username | MISSING = MISSING
@@ -149,21 +186,23 @@ class ProfileChange(_Change):
 class AccountChange(ProfileChange):
     """What an admin may change of any account."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "suspended"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "suspended"}], "minProperties": 1})
 
     status: Status | MISSING = MISSING
     role: Role | MISSING = MISSING
-    is_verified: bool | MISSING = MISSING
+    is_verified: StrictBool | MISSING = MISSING
 
 
 class BulkChange(_Change):
     """What may be changed of many accounts at once: all that is not unique to one."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
     full_name: FullName | MISSING = MISSING
     phone: Phone | MISSING = MISSING
     status: Status | MISSING = MISSING
     role: Role | MISSING = MISSING
-    is_verified: bool | MISSING = MISSING
+    is_verified: StrictBool | MISSING = MISSING
 
 
 class BulkUpdate(Body):
@@ -309,7 +348,15 @@ class AuditPageRequest(PageRequest):
 
     actor_id: UUID | None = None
     target_id: UUID | None = None
-    action: Annotated[str, StringConstraints(max_length=50), AfterValidator(printable)] | None = None
+    action: (
+        Annotated[
+            str,
+            StringConstraints(max_length=50),
+            AfterValidator(printable),
+            Field(json_schema_extra={"pattern": f"^{_SHOWN}*$"}),
+        ]
+        | None
+    ) = None
 
 
 class Page(BaseModel, Generic[ItemT]):
