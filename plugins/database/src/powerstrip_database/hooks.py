@@ -8,7 +8,7 @@ from powerstrip_database.tables import Tables
 
 
 class DatabaseHooks:
-    """What a plugin can tell database. Both are called once, while database starts."""
+    """What a plugin can tell database. Both are called while database starts, and when a reload changes who tells."""
 
     @hookspec
     def register_tables(self) -> Sequence[Tables]:  # type: ignore[empty-body]

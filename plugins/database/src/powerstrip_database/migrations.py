@@ -49,6 +49,10 @@ class Migrations:
         self._engine = engine
         self._histories = histories
 
+    def take(self, histories: Sequence[History]) -> None:
+        """Know these from now on, in place of the others."""
+        self._histories = histories
+
     def select(self, plugin: str | None) -> Sequence[History]:
         """The history of one plugin, or all. Raises MigrationError for a plugin without tables."""
         if plugin is None:

@@ -1,6 +1,6 @@
 """From settings to a database that can be used, and back."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
 
@@ -20,33 +20,48 @@ from powerstrip_database.statements import StatementObserver, StatementWatch
 Migrate = Literal["auto", "check", "off"]
 
 
+class OpenDatabase:
+    """A database that can be used, and what other plugins contribute to it."""
+
+    def __init__(self, engines: Engines, watch: StatementWatch, migrations: Migrations, migrate: Migrate) -> None:
+        self.database = Database(engines)
+        self.migrations = migrations
+        self._engines = engines
+        self._watch = watch
+        self._migrate = migrate
+
+    async def adapt(self, hooks: HookCalls) -> Callable[[], None]:
+        """Make the tables that plugins bring now; returns what tells their observers. Raises MigrationError."""
+        observers, histories = _observers(hooks), collect_histories(hooks)
+        await _bring_up_to_date(Migrations(self._engines.migrate, histories), self._migrate)
+
+        def switch_over() -> None:
+            self._watch.tell(observers)
+            self.migrations.take(histories)
+
+        return switch_over
+
+
 @asynccontextmanager
-async def opened(
-    settings: DatabaseSettings, hooks: HookCalls, migrate: Migrate
-) -> AsyncGenerator[tuple[Database, Migrations]]:
+async def opened(settings: DatabaseSettings, hooks: HookCalls, migrate: Migrate) -> AsyncGenerator[OpenDatabase]:
     """Connect, bring the tables up to date as `migrate` says, and close all connections at the end.
 
     Raises UnreachableError and MigrationError.
     """
-    engines = _open(settings, _observers(hooks))
+    watch = StatementWatch(_observers(hooks), slow=settings.slow_statement, echo=settings.echo)
+    is_sqlite = settings.address.get_backend_name() == "sqlite"
+    engines = open_sqlite(settings, watch) if is_sqlite else open_postgresql(settings, watch)
     try:
         await _reach(engines, settings)
         migrations = Migrations(engines.migrate, collect_histories(hooks))
         await _bring_up_to_date(migrations, migrate)
-        yield Database(engines), migrations
+        yield OpenDatabase(engines, watch, migrations, migrate)
     finally:
         await engines.dispose()
 
 
 def _observers(hooks: HookCalls) -> Sequence[StatementObserver]:
     return [observer for _, own in hooks.call_each("register_statement_observers") for observer in own or ()]
-
-
-def _open(settings: DatabaseSettings, observers: Sequence[StatementObserver]) -> Engines:
-    watch = StatementWatch(observers, slow=settings.slow_statement, echo=settings.echo)
-    if settings.address.get_backend_name() == "sqlite":
-        return open_sqlite(settings, watch)
-    return open_postgresql(settings, watch)
 
 
 async def _reach(engines: Engines, settings: DatabaseSettings) -> None:

@@ -1,7 +1,7 @@
 """What database brings to the host."""
 
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import typer
 
     from powerstrip_database.migrations import Migrations
+    from powerstrip_database.opening import OpenDatabase
 
 
 class DatabasePlugin(Plugin[DatabaseSettings]):
@@ -38,7 +39,7 @@ class DatabasePlugin(Plugin[DatabaseSettings]):
     def __init__(self, name: str, settings: DatabaseSettings) -> None:
         super().__init__(name, settings)
         self._migrate = settings.migrate
-        self._database: Database | None = None
+        self._open: OpenDatabase | None = None
 
     @hookimpl
     def register_hookspecs(self) -> Sequence[type]:
@@ -72,17 +73,23 @@ class DatabasePlugin(Plugin[DatabaseSettings]):
         # Late: `powerstrip check` and its like build, and never start; they need no Alembic.
         from powerstrip_database.opening import opened  # noqa: PLC0415
 
-        async with opened(self.settings, services[HookCalls], self._migrate) as (database, migrations):
-            self._database = database
+        async with opened(self.settings, services[HookCalls], self._migrate) as database:
+            self._open = database
             try:
-                yield database, migrations
+                yield database.database, database.migrations
             finally:
-                self._database = None
+                self._open = None
+
+    async def adapt(self, services: Services) -> Callable[[], None]:
+        """Connections stay; plugins that are switched on find their tables."""
+        if self._open is None:
+            raise self._unavailable(Cause.UNREACHABLE)
+        return await self._open.adapt(services[HookCalls])
 
     async def _probe(self) -> Mapping[str, Any]:
-        if self._database is None:
+        if self._open is None:
             raise self._unavailable(Cause.UNREACHABLE)
-        return await self._database.probe()
+        return await self._open.database.probe()
 
     def _unavailable(self, cause: Cause) -> DatabaseUnavailable:
         return DatabaseUnavailable(cause, self.settings.retry_after)

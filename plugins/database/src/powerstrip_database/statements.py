@@ -50,6 +50,10 @@ class StatementWatch:
         self._slow = float("inf") if slow is None else slow
         self._echo = echo
 
+    def tell(self, observers: Sequence[StatementObserver]) -> None:
+        """Tell these from now on, in place of the others."""
+        self._observers = observers
+
     def attach(self, engine: Engine) -> None:
         event.listen(engine, "before_cursor_execute", self._started)
         event.listen(engine, "after_cursor_execute", self._ended)

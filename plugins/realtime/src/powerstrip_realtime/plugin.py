@@ -1,17 +1,17 @@
 """What realtime brings to the host."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from powerstrip import BackgroundTask, Plugin, Routes, Services, hookimpl
+from powerstrip import BackgroundTask, HookCalls, Plugin, Routes, Services, hookimpl
 from powerstrip_realtime import routes
-from powerstrip_realtime.assembly import running_realtime
+from powerstrip_realtime.assembly import collect_topics, running_realtime
 from powerstrip_realtime.notifications import Notifications
 from powerstrip_realtime.presence import Attendance
 from powerstrip_realtime.registry import Registry
 from powerstrip_realtime.settings import RealtimeSettings
-from powerstrip_realtime.topics import TopicHooks
+from powerstrip_realtime.topics import TopicHooks, Topics
 
 
 class Realtime(Plugin[RealtimeSettings]):
@@ -49,7 +49,13 @@ class Realtime(Plugin[RealtimeSettings]):
     @asynccontextmanager
     async def lifespan(self, services: Services) -> AsyncGenerator[tuple[object, ...]]:
         async with running_realtime(self.settings, services) as provided:
+            self._topics = next(service for service in provided if isinstance(service, Topics))
             yield provided
+
+    async def adapt(self, services: Services) -> Callable[[], None]:
+        """Connections stay open; plugins that are switched on bring their topics."""
+        topics = collect_topics(services[HookCalls])
+        return lambda: self._topics.take(topics)
 
 
 async def _follow_outbox(services: Services) -> None:

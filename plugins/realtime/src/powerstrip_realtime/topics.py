@@ -59,7 +59,7 @@ class Topic:
 
 
 class TopicHooks:
-    """What a plugin can tell realtime. It is called once, while realtime starts."""
+    """What a plugin can tell realtime. It is called while realtime starts, and when a reload changes who tells."""
 
     @hookspec
     def register_topics(self) -> Sequence[Topic]:  # type: ignore[empty-body]
@@ -77,6 +77,10 @@ class Topics:
             if topic.name in self._topics:
                 raise ValueError(f"plugins '{owners[topic.name]}' and '{plugin}' both register a topic '{topic.name}'")
             self._topics[topic.name], owners[topic.name] = topic, plugin
+
+    def take(self, other: "Topics") -> None:
+        """Know those of the other from now on. Whoever listens to one that is gone hears nothing more."""
+        self._topics = {topic.name: topic for topic in other}
 
     def __iter__(self) -> Iterator[Topic]:
         return iter(self._topics.values())

@@ -1,7 +1,7 @@
 """Puts the running parts together."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from powerstrip import Clock, EventBus, HookCalls, Services
@@ -14,6 +14,7 @@ from powerstrip_users.avatars import running_avatars
 from powerstrip_users.bulk import BulkUpdates
 from powerstrip_users.changes import AccountChanges
 from powerstrip_users.credentials import Credentials
+from powerstrip_users.domain import Permission
 from powerstrip_users.identity import Identities
 from powerstrip_users.interceptors import BearerInterceptor
 from powerstrip_users.keys import KeyRing, load_keys
@@ -43,9 +44,7 @@ async def running_users(
     """The services of users, from the start of its lifespan to its end."""
     hooks = services[HookCalls]
     ring = await asyncio.to_thread(load_keys, settings)
-    permissions = Permissions(
-        [entry for _, entries in hooks.call_each("register_permissions") for entry in entries], settings.roles
-    )
+    permissions = Permissions(_declared(hooks), settings.roles)
     permissions.warn_of_unknown()
     access = AccessChanges(services[Database], settings.tokens, services[Clock])
     tokens = AccessTokens(ring, settings.tokens, services[Clock])
@@ -71,6 +70,24 @@ async def running_users(
             running_avatars(database, services[EventBus], settings.avatars, clock)
         )
         yield permissions, access, identities, *use_cases, *mails, avatars, AuditTrail(database, clock)
+
+
+def adapted(provided: tuple[object, ...], hooks: HookCalls) -> Callable[[], None]:
+    """What makes running services take over what other plugins contribute now."""
+    declared, statistics = _declared(hooks), _statistics(hooks)
+
+    def switch_over() -> None:
+        for service in provided:
+            if isinstance(service, Permissions):
+                service.declare(declared)
+            elif isinstance(service, Accounts):
+                service.count(statistics)
+
+    return switch_over
+
+
+def _declared(hooks: HookCalls) -> Sequence[Permission]:
+    return [entry for _, entries in hooks.call_each("register_permissions") for entry in entries]
 
 
 def _statistics(hooks: HookCalls) -> Sequence[UserStatistic]:

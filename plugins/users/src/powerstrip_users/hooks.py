@@ -8,7 +8,7 @@ from powerstrip_users.statistics import UserStatistic
 
 
 class UserHooks:
-    """What a plugin can tell users. Both are called once, while users starts."""
+    """What a plugin can tell users. Both are called while users starts, and when a reload changes who tells."""
 
     @hookspec
     def register_permissions(self) -> Sequence[Permission]:  # type: ignore[empty-body]

@@ -12,8 +12,12 @@ class Permissions:
     """The declared permissions, sorted by name, and those of each role."""
 
     def __init__(self, declared: Iterable[Permission], granted: Mapping[Role, Collection[str]]) -> None:
-        self.declared = tuple(sorted(set(declared), key=lambda permission: permission.name))
+        self.declare(declared)
         self.of_role = permissions_of_roles(granted)
+
+    def declare(self, permissions: Iterable[Permission]) -> None:
+        """Know these from now on, in place of the others."""
+        self.declared = tuple(sorted(set(permissions), key=lambda permission: permission.name))
 
     def warn_of_unknown(self) -> None:
         """Log what roles were granted and no plugin that is on declares: a mistake in writing, most often."""

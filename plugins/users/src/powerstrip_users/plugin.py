@@ -1,6 +1,6 @@
 """What users brings to the host."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ from powerstrip import (
     ExportSource,
     Finding,
     HealthCheck,
+    HookCalls,
     Interceptor,
     Plugin,
     Routes,
@@ -21,7 +22,7 @@ from powerstrip import (
 from powerstrip_database import Tables
 from powerstrip_users import admin_routes, auth_routes, routes
 from powerstrip_users.access import AccessChanges
-from powerstrip_users.assembly import running_users
+from powerstrip_users.assembly import adapted, running_users
 from powerstrip_users.avatar_routes import avatar_router
 from powerstrip_users.avatars import Avatars
 from powerstrip_users.commands import users_commands
@@ -47,6 +48,7 @@ class Users(Plugin[UsersSettings]):
         super().__init__(name, settings)
         self._bearer = BearerInterceptor()
         self._mail_health = MailHealth(settings.mail)
+        self._provided: tuple[object, ...] = ()
 
     @hookimpl
     def register_hookspecs(self) -> Sequence[type]:
@@ -102,5 +104,8 @@ class Users(Plugin[UsersSettings]):
     @hookimpl
     @asynccontextmanager
     async def lifespan(self, services: Services) -> AsyncGenerator[tuple[object, ...]]:
-        async with running_users(self.settings, services, self._bearer, self._mail_health) as provided:
-            yield provided
+        async with running_users(self.settings, services, self._bearer, self._mail_health) as self._provided:
+            yield self._provided
+
+    async def adapt(self, services: Services) -> Callable[[], None]:
+        return adapted(self._provided, services[HookCalls])

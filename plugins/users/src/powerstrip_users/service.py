@@ -55,9 +55,13 @@ class Accounts:
         self._policy = policy
         self._changes = changes
         self._announcements = announcements
-        self._statistics = statistics
+        self._statistics = tuple(statistics)
         self._settings = settings
         self._clock = clock
+
+    def count(self, statistics: Sequence[UserStatistic]) -> None:
+        """Show these numbers from now on, in place of the others."""
+        self._statistics = tuple(statistics)
 
     async def sign_up(self, account: NewAccount, client: Client) -> User:
         """Make an account for a stranger. Raises EmailTaken, UsernameTaken, EmailNotAllowed, PasswordNotAllowed

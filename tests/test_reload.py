@@ -1,0 +1,84 @@
+"""The plugins through reloads, together: what is switched next to them they do not notice."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from powerstrip.testing import Reloading, ReloadingFactory
+from powerstrip_users.permissions import Permissions
+
+pytestmark = pytest.mark.anyio
+
+# What is switched off and on again, and who takes over something else then. Nobody restarts.
+SWITCHED: dict[str, set[str]] = {
+    "health": set(),
+    "tracing": set(),
+    "edge": set(),
+    "ratelimit": set(),
+    "exports": set(),
+    "greeter": set(),
+    "realtime": {"database"},
+    "social": {"database", "users"},
+}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def plugins(tmp_path: Path) -> dict[str, Any]:
+    on = dict.fromkeys(["health", "tracing", "edge", "realtime", "ratelimit", "exports", "greeter", "social"], True)
+    return {
+        **on,
+        "database": {"url": f"sqlite+aiosqlite:///{tmp_path}/data.db"},
+        "users": {"secret_key": "not a secret, but long enough for one", "avatars": {"folder": str(tmp_path)}},
+    }
+
+
+@pytest.fixture
+async def served(powerstrip_reloading: ReloadingFactory, plugins: dict[str, Any]) -> AsyncGenerator[Reloading]:
+    async with powerstrip_reloading(plugins, server={"drain_timeout": 1, "stop_timeout": 5}) as reloading:
+        yield reloading
+
+
+async def test_switching_one_plugin_restarts_no_other(served: Reloading, plugins: dict[str, Any]) -> None:
+    for name, adapting in SWITCHED.items():
+        for change, sections in (("removed", without(plugins, name)), ("added", plugins)):
+            changes = await served.reload(sections)
+            noticed = {plugin: kind for plugin, kind in changes.items() if kind != "kept"}
+
+            assert noticed == {name: change, **dict.fromkeys(adapting, "reconfigured")}
+
+
+async def test_a_plugin_with_tables_is_switched_on_beside_a_database_that_stays(
+    powerstrip_reloading: ReloadingFactory, plugins: dict[str, Any]
+) -> None:
+    async with powerstrip_reloading(without(plugins, "social")) as reloading:
+        database = reloading.plugin("database")
+        assert await reloading.status("/api/v1/posts") == 404
+        await reloading.reload(plugins)
+
+        assert reloading.plugin("database") is database
+        assert await reloading.status("/api/v1/posts") == 200
+        declared = reloading.generation.services[Permissions].declared
+        assert "social:moderate" in {permission.name for permission in declared}
+
+
+async def test_a_rate_that_changes_leaves_the_limiter_and_its_counts(
+    served: Reloading, plugins: dict[str, Any]
+) -> None:
+    await served.reload({**plugins, "ratelimit": {"default": "3/hour"}})
+    before = [await served.status("/api/v1/posts") for _ in range(2)]
+    changes = await served.reload({**plugins, "ratelimit": {"default": "2/hour"}})
+
+    assert changes["ratelimit"] == "reconfigured"
+    assert before == [200, 200]
+    assert await served.status("/api/v1/posts") == 429
+
+
+def without(plugins: dict[str, Any], name: str) -> dict[str, Any]:
+    return {plugin: section for plugin, section in plugins.items() if plugin != name}
