@@ -2,9 +2,11 @@
 
 import asyncio
 import gc
+import os
 import weakref
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from contextvars import Context, copy_context
 from typing import Annotated, Any
 
 import pytest
@@ -151,6 +153,39 @@ class TestWhatIsKept:
 
         assert changes == {"pool": "added", "user": "restarted"}
         assert reloading.plugin("user").found is reloading.plugin("pool").pool
+
+    async def test_a_plugin_that_found_everything_or_looked_for_something_else_is_kept_when_what_it_wants_comes(
+        self, served
+    ):
+        classes = {"pool": provider([]), "user": user_of([], dict, wants=("pool",))}
+        reloading = await served(classes, "{user: on}")
+
+        assert await reloading.reload("{pool: on, user: on}") == {"pool": "added", "user": "kept"}
+        await reloading.reload("{user: on}")
+        assert await reloading.reload("{pool: on, user: on}") == {"pool": "added", "user": "kept"}
+
+    async def test_a_service_that_is_looked_up_for_a_request_binds_nobody(self, served):
+        class Asking(Plugin[PluginSettings]):
+            @hookimpl
+            def register_routes(self):
+                router = APIRouter()
+                router.add_api_route("/who", self.who)
+                return [Routes(router, version=None)]
+
+            @hookimpl
+            @asynccontextmanager
+            async def lifespan(self, services):
+                self.services = services
+                yield
+
+            async def who(self) -> bool:
+                return self.services.get(Pool) is not None
+
+        reloading = await served({"asking": Asking, "pool": provider([])})
+        assert (await reloading.get("/who").answer())[1] == b"true"
+
+        assert await reloading.reload("{asking: on}") == {"asking": "kept", "pool": "removed"}
+        assert (await reloading.get("/who").answer())[1] == b"false"
 
     async def test_a_plugin_restarts_when_what_it_wants_and_uses_goes(self, served):
         classes = {"pool": provider([]), "user": user_of([], Pool, wants=("pool",))}
@@ -726,6 +761,57 @@ class TestMemory:
         gc.collect()
 
         assert [ref() for ref in gone] == [None] * len(gone)
+
+    async def test_what_a_request_began_in_a_kept_plugin_does_not_keep_its_generation(self, served):
+        class Keeping(Plugin[PluginSettings]):
+            def __init__(self, name: str, settings: PluginSettings) -> None:
+                super().__init__(name, settings)
+                self.contexts: list[Context] = []
+
+            @hookimpl
+            def register_routes(self):
+                router = APIRouter()
+                router.add_api_route("/keep", self.keep)
+                return [Routes(router, version=None)]
+
+            async def keep(self) -> None:
+                """Does what the event loop does for a connection that is opened here."""
+                self.contexts.append(copy_context())
+
+        reloading = await served({"keeping": Keeping, "other": recording([])})
+        await reloading.get("/keep").answer()
+        gone = [weakref.ref(reloading.generation), weakref.ref(reloading.plugin("other"))]
+        await reloading.reload("{keeping: on}")
+        await reloading.retired()
+        gc.collect()
+
+        assert [ref() for ref in gone] == [None, None]
+
+    async def test_many_reloads_leave_tasks_descriptors_and_objects_as_they_were(self, served):
+        reloading = await served({"slow": slow_plugin(), "other": slow_plugin(), "second": failing()}, "{slow: on}")
+        sections = [
+            "{slow: on, other: {prefix: /other}}",
+            "{slow: {size: 2}, other: {prefix: /other, size: 2}}",
+            "{slow: {size: 2}, second: {fails: start}}",
+            "{slow: on}",
+        ]
+
+        async def round_of_reloads() -> tuple[int, int, int]:
+            for plugins in sections:
+                with suppress(StartError):
+                    await reloading.reload(plugins)
+                await reloading.get("/quick").answer()
+            await reloading.retired()
+            gc.collect()
+            objects = sum(
+                1 for thing in gc.get_objects() if str(type(thing).__module__).startswith(("powerstrip", "fastapi"))
+            )
+            return len(asyncio.all_tasks()), len(os.listdir("/proc/self/fd")), objects
+
+        first = [await round_of_reloads() for _ in range(3)][-1]
+        last = [await round_of_reloads() for _ in range(10)][-1]
+
+        assert last == first
 
 
 class Spare(Pool):

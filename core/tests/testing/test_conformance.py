@@ -24,7 +24,7 @@ from powerstrip import (
 )
 from powerstrip.testing import PluginConformance
 
-CLEAN = [name for name in vars(PluginConformance) if name.startswith("test_")]
+CLEAN = [name for name in dir(PluginConformance) if name.startswith("test_")]
 
 
 def check(plugin_class, rule, folder, **attributes):

@@ -92,7 +92,7 @@ class Hooks:
         """See all routes of the composition, once they are known; say what is wrong with this plugin's settings then.
 
         A finding of level `warning` is for `powerstrip check --strict`, an error refuses the composition. A plugin that
-        a reload keeps is asked again, while it serves, about routes that may never be: it must not hold on to them.
+        a reload keeps is asked again while it serves; when the reload fails, once more about the routes that go on.
         """
 
     @hookspec

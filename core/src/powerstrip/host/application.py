@@ -164,6 +164,11 @@ def _flat_routes(
             yield unavailable(route) if entry.plugin in composition.skipped else route
 
 
+def inspect_again(assembly: Assembly) -> None:
+    """Show plugins the routes of an assembly that goes on, after they saw those of one that does not."""
+    _inspections(assembly.composition.members, assembly.registrations, assembly.index.routes)
+
+
 def _inspections(members: Sequence[Member], registrations: Registrations, routes: Sequence[RouteInfo]) -> list[Finding]:
     """What plugins have to say about all routes."""
     findings: list[Finding] = []

@@ -11,6 +11,19 @@ from powerstrip.host.calls import Call
 from powerstrip.host.problems import Problems
 from powerstrip.host.supervisor import Supervisor
 
+# What a request began that goes on after it, like a connection of a pool, keeps its context and so its scope. By these
+# it would keep a whole generation.
+_LEADING_TO_PLUGINS = (
+    "app",
+    "router",
+    "route",
+    "endpoint",
+    "powerstrip.call",
+    "powerstrip.found",
+    "powerstrip.route",
+    "powerstrip.services",
+)
+
 
 class Dispatcher:
     """Leases the current generation to each request, until its response ends."""
@@ -46,6 +59,8 @@ class Dispatcher:
             call.task.uncancel()
         finally:
             leases.remove(call)
+            for key in _LEADING_TO_PLUGINS:
+                scope.pop(key, None)
         if call.is_ended and not await call.settle():
             problem = PluginUnavailable("the plugin that answers is being stopped", headers={"Retry-After": "1"})
             await Problems().response(problem, scope)(scope, receive, send)

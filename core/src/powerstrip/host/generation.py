@@ -13,9 +13,10 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from powerstrip.contract.clock import Clock, SystemClock
-from powerstrip.contract.errors import StartError
+from powerstrip.contract.errors import PowerstripError, StartError
 from powerstrip.contract.events import EventBus
 from powerstrip.contract.health import HostStatus, HostStep, OwnedCheck, ReloadOutcome
+from powerstrip.contract.plugin import AnyPlugin
 from powerstrip.host.application import Assembly, assemble, build_application, telemetry_listens
 from powerstrip.host.calls import Leases, end_calls, wait_for_calls
 from powerstrip.host.composition import Composition, Member, compose
@@ -41,8 +42,19 @@ class Lineage:
         self.events: EventBus = InProcessEventBus()
         self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
         self.last_reload: ReloadOutcome | None = None
+        self.provided: dict[type[AnyPlugin], frozenset[type]] = {}
+        """The types of the services that plugins provided when they ran."""
         self.listens_with: ServerSettings | None = None
         """What the first generation's config said of the server: some of it stays true until a restart."""
+
+
+class MustRestartError(PowerstripError):
+    """A running plugin was to be kept, and would find a service that it had looked for in vain."""
+
+    def __init__(self, plugin: str, reason: str) -> None:
+        super().__init__(f"plugin '{plugin}' has to be restarted: {reason}")
+        self.plugin = plugin
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -143,6 +155,10 @@ class Generation(HostStatus):
     def unavailable(self) -> Mapping[str, str]:
         return {name: skipped.reason for name, skipped in self.composition.skipped.items()}
 
+    def provided_before(self, plugin_class: type[AnyPlugin]) -> frozenset[type]:
+        """The types of the services that a plugin provided when it ran the last time."""
+        return self._lineage.provided.get(plugin_class, frozenset())
+
     @property
     def listens_with(self) -> ServerSettings:
         """What the server was started with."""
@@ -157,7 +173,7 @@ class Generation(HostStatus):
 
         With `only`, start none but these: the others still answer hooks, which is all that a command needs of them.
 
-        With an `inheritance`, those of it run already.
+        With an `inheritance`, those of it run already; MustRestartError tells that one of them can't be kept.
         """
         lineage = self._lineage
         self.services = ServiceRegistry()
@@ -189,6 +205,7 @@ class Generation(HostStatus):
                     await self._invite(member, running, adapts=member.name in inheritance.adapting)
                 else:
                     await self._lifecycle.start(self._startable(member), PluginView(self))
+                    self._lineage.provided[type(member.plugin)] = self.services.kinds_of(member.name)
             except StartError as error:
                 if member.section.on_failure != "skip" or running is not None:
                     raise
@@ -199,6 +216,9 @@ class Generation(HostStatus):
             assemble(self.application, composition, assembly.registrations, assembly.overrides, assembly.made)
 
     async def _invite(self, member: Member, running: RunningPlugin, *, adapts: bool) -> None:
+        for kind in running.view.missed:
+            for provider in self.services.providers(kind):
+                raise MustRestartError(member.name, f"it looked for what '{provider}' provides now")
         if adapts:
             view = PluginView(self)
             switch = await adapted(member, view, self.composition.config.server.start_timeout)

@@ -36,18 +36,24 @@ class Transition:
     switches: Mapping[str, Switch] = field(default_factory=dict)
 
 
-def plan_transition(current: Generation | None, composition: Composition) -> Transition:
-    """Decide plugin by plugin. Running plugins are asked whether they can take over new settings; nothing changes."""
+def plan_transition(
+    current: Generation | None, composition: Composition, forced: Mapping[str, str] | None = None
+) -> Transition:
+    """Decide plugin by plugin. Running plugins are asked whether they can take over new settings; nothing changes.
+
+    `forced` are plugins that turned out to need a restart, each with the reason.
+    """
     if current is None:
         changes = tuple(PluginChange(member.name, "added", "switched on") for member in composition.members)
         return Transition(composition, changes, Inheritance())
-    return _Decision(current, composition).transition()
+    return _Decision(current, composition, forced or {}).transition()
 
 
 @dataclass
 class _Decision:
     current: Generation
     composition: Composition
+    forced: Mapping[str, str]
     verdicts: dict[str, tuple[ChangeKind, str]] = field(default_factory=dict)
     switches: dict[str, Switch] = field(default_factory=dict)
 
@@ -81,6 +87,8 @@ class _Decision:
             return "added", f"was not available: {skipped.reason}" if skipped else "switched on"
         if not running.is_up:
             return "restarted", "it had ended"
+        if name in self.forced:
+            return "restarted", self.forced[name]
         old = self._objects[name]
         facts = self._changed_facts(running)
         if type(old) is not type(member.plugin):
@@ -117,10 +125,9 @@ class _Decision:
         for name in sorted(view.used):
             if name in self._running and not self._stays(name):
                 return f"it uses '{name}', which {self._fate(name)}"
-        if view.missed:
-            for name in member.after:
-                if not self._stays(name):
-                    return f"it {member.after[name]}, which {self._fate(name)}"
+        for other in self.composition.members:
+            if not self._stays(other.name) and view.missed & self.current.provided_before(type(other.plugin)):
+                return f"it looked for what '{other.name}' provides, which {self._fate(other.name)}"
         hook = self._other_contributions(member.name)
         if hook and not can_adapt(self._objects[member.name]):
             return f"other plugins contribute to its {hook}"

@@ -38,6 +38,10 @@ class ServiceRegistry(Services):
         for kind, found in self._found.items():
             self._found[kind] = [entry for entry in found if entry[0] != plugin]
 
+    def kinds_of(self, plugin: str) -> frozenset[type]:
+        """The types under which the services of a plugin are found."""
+        return frozenset(kind for kind, found in self._found.items() if any(owner == plugin for owner, _ in found))
+
     def providers(self, kind: type) -> list[str]:
         """The plugins that provide a service of that type."""
         return [plugin for plugin, _ in self._found.get(kind, ())]

@@ -11,6 +11,7 @@ from time import monotonic
 from powerstrip.contract.clock import Clock
 from powerstrip.contract.errors import FindingsError, PowerstripError
 from powerstrip.contract.health import ReloadOutcome
+from powerstrip.host.application import inspect_again
 from powerstrip.host.building import Builder
 from powerstrip.host.calls import Leases
 from powerstrip.host.composition import Composition, Skipped, compose
@@ -19,7 +20,7 @@ from powerstrip.host.config.files import Files, KeptFiles, Sighting
 from powerstrip.host.config.settings import ServerSettings
 from powerstrip.host.discovery import Discovery, discover_plugins
 from powerstrip.host.endpoints import forget_endpoints
-from powerstrip.host.generation import Generation, Lineage
+from powerstrip.host.generation import Generation, Lineage, MustRestartError
 from powerstrip.host.installations import Installations
 from powerstrip.host.planning import ReloadPlan, Transition, describe_plan, plan_transition
 from powerstrip.host.probing import probe
@@ -101,8 +102,11 @@ class Supervisor:
     async def plan(self, snapshot: Snapshot | None = None) -> ReloadPlan:
         """What `reload()` would do, found out by its steps up to build. Raises as it does."""
         async with self._reloading:
-            transition, following = await self._build(snapshot)
-            return self._described(transition, following)
+            try:
+                transition, following = await self._build(*await self._load(snapshot), {})
+                return self._described(transition, following)
+            finally:
+                self._go_on()
 
     async def prepare(self, snapshot: Snapshot | None = None) -> Prepared:
         """Everything up to the swap. Then it waits for `swap` or `abandon`, and so does any other reload.
@@ -116,6 +120,7 @@ class Supervisor:
             self._prepared = await self._prepare(snapshot, began)
         except BaseException as error:
             self._reloading.release()
+            self._go_on()
             if isinstance(error, Exception) and self.current is not None:
                 self._note(began, self.current, error)
             raise
@@ -142,6 +147,7 @@ class Supervisor:
     async def abandon(self, prepared: Prepared, reason: str) -> None:
         """Stop what was started for a generation that will not serve."""
         await prepared.generation.stop()
+        self._go_on()
         self._prepared = None
         self._reloading.release()
         if self.current is not None:
@@ -166,9 +172,17 @@ class Supervisor:
 
     async def _prepare(self, snapshot: Snapshot | None, began: float) -> Prepared:
         current = self.current
-        transition, following = await self._build(snapshot or (self._first if current is None else None))
-        plan = None if current is None else self._described(transition, following)
-        await following.start(inheritance=transition.inheritance)
+        config, number = await self._load(snapshot or (self._first if current is None else None))
+        forced: dict[str, str] = {}
+        while True:
+            transition, following = await self._build(config, number, forced)
+            plan = None if current is None else self._described(transition, following)
+            try:
+                await following.start(inheritance=transition.inheritance)
+            except MustRestartError as error:
+                forced[error.plugin] = error.reason
+            else:
+                break
         if current is not None:
             try:
                 await probe(following, following.running.keys() - transition.inheritance.running.keys())
@@ -177,16 +191,21 @@ class Supervisor:
                 raise
         return Prepared(following, plan, began, transition.switches)
 
-    async def _build(self, snapshot: Snapshot | None) -> tuple[Transition, Generation]:
+    async def _load(self, snapshot: Snapshot | None) -> tuple[Config, int]:
+        """The config and the number of the next generation."""
+        config = await self._builder.run(partial(self._read, snapshot))
+        self._builder.limit = config.server.start_timeout
+        if snapshot is not None:
+            return config, snapshot.number
+        return config, self.current.generation + 1 if self.current else 1
+
+    async def _build(self, config: Config, number: int, forced: Mapping[str, str]) -> tuple[Transition, Generation]:
         """Built off the event loop, decided upon in it. Plugins that can't be built may be skipped: then once more."""
         current = self.current
-        number = snapshot.number if snapshot else current.generation + 1 if current else 1
-        config = await self._builder.run(partial(self._load, snapshot))
-        self._builder.limit = config.server.start_timeout
         lost: dict[str, Skipped] = {}
         while True:
             composition = await self._builder.run(partial(self._compose, config, lost))
-            transition = plan_transition(current, composition)
+            transition = plan_transition(current, composition, forced)
             build = partial(Generation, number, transition.composition, lineage=self._lineage, previous=current)
             following = await self._builder.run(build)
             skipped = following.composition.skipped
@@ -196,7 +215,7 @@ class Supervisor:
                 return transition, following
             lost |= newly_lost
 
-    def _load(self, snapshot: Snapshot | None) -> Config:
+    def _read(self, snapshot: Snapshot | None) -> Config:
         files = KeptFiles(snapshot.contents) if snapshot else Files()
         try:
             return read_config(*self._sources, files)
@@ -215,6 +234,11 @@ class Supervisor:
             raise PowerstripError("nothing is served yet")
         upgraded = self._installations.upgraded(change.plugin for change in transition.changes)
         return describe_plan(self.current, following, transition, upgraded)
+
+    def _go_on(self) -> None:
+        """The current generation serves on, after another was built."""
+        if self.current is not None:
+            inspect_again(self.current.assembly)
 
     def _retire(self, generation: Generation) -> None:
         self._retired = [leases for leases in self._retired if len(leases)]
@@ -239,7 +263,7 @@ class Supervisor:
         if error is not None:
             findings = [finding.to_dict() for finding in error.findings] if isinstance(error, FindingsError) else []
             extra = {"generation": serving.generation, "error": outcome.error, "findings": findings}
-            logger.error("reload failed, the generation before goes on: %s", error, extra=extra)
+            logger.error("reload failed, the generation before goes on: %s", outcome.reason, extra=extra)
         elif plan is not None:
             logger.info("reloaded", extra={"seconds": outcome.duration, **plan.summary()})
             if plan.restart_needed:

@@ -12,6 +12,7 @@ from powerstrip.contract.health import HostStatus, HostStep, OwnedCheck, ReloadO
 from powerstrip.contract.hooks import HookCalls
 from powerstrip.contract.plugin import AnyPlugin
 from powerstrip.contract.services import Services
+from powerstrip.host.logs import current_scope
 from powerstrip.host.registrations import Registrations
 from powerstrip.host.services import ServiceRegistry
 
@@ -33,15 +34,15 @@ class Surroundings(HostStatus, Protocol):
 class PluginView(Services):
     """The services as one plugin finds them, with notes of what it found.
 
-    - `used`: the plugins whose services it looked up, whenever that was;
-    - `missed`: whether it looked for a service that nothing provided;
+    - `used`: the plugins whose services it looked up, whenever that was, but not for a request;
+    - `missed`: the types of which nothing provided a service;
     - `contributions`: who answered each hook that it called while it started;
     - `facts`: what it asked about the host while it started, and that only a reload can change.
     """
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.used: set[str] = set()
-        self.missed = False
+        self.missed: set[type] = set()
         self.contributions: dict[str, Contributors] = {}
         self.facts: dict[str, object] = {}
         self._surroundings = surroundings
@@ -65,7 +66,7 @@ class PluginView(Services):
     def merge(self, other: "PluginView") -> None:
         """Add the notes of a view that the plugin looked through while it adapted."""
         self.used |= other.used
-        self.missed = self.missed or other.missed
+        self.missed |= other.missed
         self.contributions |= other.contributions
 
     def note_hook(self, hook: str) -> None:
@@ -91,10 +92,12 @@ class PluginView(Services):
         return self._surroundings.services.get(kind)
 
     def _note_lookup(self, kind: type) -> None:
+        if current_scope.get() is not None:  # what a request finds is of its moment
+            return
         providers = self._surroundings.services.providers(kind)
         self.used.update(providers)
         if not providers:
-            self.missed = True
+            self.missed.add(kind)
 
 
 class _HostView(HostStatus):

@@ -17,6 +17,7 @@ from powerstrip.host.discovery import Discovery, InstalledPlugin
 from powerstrip.host.generation import Generation
 from powerstrip.testing.config import ConfigBuilder
 from powerstrip.testing.installed import PluginClasses, discovery_with
+from powerstrip.testing.reloading import Reloading
 
 # Short, so that what hangs is told within seconds.
 _SERVER: Mapping[str, Any] = {"start_timeout": 10.0, "stop_timeout": 3.0, "drain_timeout": 3.0}
@@ -70,6 +71,11 @@ class Bench:
                 f"'{self.plugin}' can't be served with the suite's `settings` and `requires_config`:\n{error}"
             ) from None
 
+    def reloading(self) -> Reloading:
+        """The plugin to be served and reloaded. AssertionError when it is not installed."""
+        assert self.installed
+        return Reloading(self.write_config, self.sections(), self.extra, server=_SERVER)
+
     def refusal(self, settings: Mapping[str, Any]) -> tuple[Finding, ...]:
         """The findings that other settings are refused with; none when they are accepted."""
         assert self.installed
@@ -79,11 +85,11 @@ class Bench:
             return error.findings
         return ()
 
-    async def statuses(self, generation: Generation) -> dict[str, int]:
-        """What the plugin's paths without parameters answer to GET."""
+    async def statuses(self, generation: Generation, entry: ASGIApp | None = None) -> dict[str, int]:
+        """What the plugin's paths without parameters answer to GET; `entry` stands before the generation."""
         owned = [entry for entry in generation.assembly.index.routes if entry.plugin == self.plugin]
         paths = [entry.path for entry in owned if "GET" in (entry.methods or ()) and "{" not in entry.path]
-        return {path: await status_of(generation.application, path, self.answer_within) for path in paths}
+        return {path: await status_of(entry or generation.application, path, self.answer_within) for path in paths}
 
 
 async def status_of(application: ASGIApp, path: str, within: float) -> int:

@@ -31,6 +31,7 @@ from powerstrip.testing.document import faults, operations
 from powerstrip.testing.installed import PluginClasses
 from powerstrip.testing.leaks import leaving_nothing, run
 from powerstrip.testing.module_state import ModuleState, package_of
+from powerstrip.testing.reload_conformance import ReloadConformance
 
 # A start is cancelled after each of its first steps, and after ever more of the later ones.
 _EACH_STEP_UNTIL = 16
@@ -48,12 +49,13 @@ _WRONG_VALUES: Sequence[Any] = (
 )
 
 
-class PluginConformance:
+class PluginConformance(ReloadConformance):
     """Derive from it, name the plugin, and its tests run: `class TestGreeter(PluginConformance): plugin = "greeter"`.
 
     `settings` are valid settings of the plugin, `requires_config` the sections of the plugins that
     must be on beside it, `extra` plugin classes that stand in for some of them. `fake_identity` is
-    always there to provide `identity`. `answer_within` is how many seconds a route may take.
+    always there to provide `identity`. `answer_within` is how many seconds a route may take;
+    `changed_settings` are other valid settings, for where the suite can't change one itself.
     """
 
     plugin: ClassVar[str]

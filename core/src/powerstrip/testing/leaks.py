@@ -20,15 +20,18 @@ _TASKS_MAY_END_WITHIN = 0.2
 _LOGGERS = ("powerstrip.host", "asyncio")
 
 
-def run(what: str, scenario: Callable[[], Awaitable[ResultT]]) -> ResultT:
-    """Run a scenario in an event loop of its own. AssertionError when it leaves anything behind."""
+def run(what: str, scenario: Callable[[], Awaitable[ResultT]], *, expecting: str | None = None) -> ResultT:
+    """Run a scenario in an event loop of its own. AssertionError when it leaves anything behind.
+
+    Errors that the host logs count, but for those whose text begins with what is expected.
+    """
 
     async def watched() -> tuple[ResultT, list[str]]:
         async with asyncio.timeout(_SCENARIO_LIMIT):
             result = await scenario()
         return result, await _tasks_left()
 
-    with leaving_nothing(what), asyncio.Runner() as runner:
+    with leaving_nothing(what, expecting=expecting), asyncio.Runner() as runner:
         result, tasks = runner.run(watched())
     assert not tasks, (
         f"{what}: {', '.join(tasks)} still running. Cancel and await your tasks when the lifespan is left, or register "
@@ -38,7 +41,7 @@ def run(what: str, scenario: Callable[[], Awaitable[ResultT]]) -> ResultT:
 
 
 @contextmanager
-def leaving_nothing(what: str) -> Iterator[None]:
+def leaving_nothing(what: str, *, expecting: str | None = None) -> Iterator[None]:
     """AssertionError when the block leaves a thread or an open file behind, or the host logged an error in it."""
     threads = set(threading.enumerate())
     files = open_files()
@@ -48,6 +51,7 @@ def leaving_nothing(what: str) -> Iterator[None]:
         yield
     left = [*threads_since(threads), *(f"open {target}" for target in files_since(files))]
     left += [str(warning.message) for warning in seen if issubclass(warning.category, ResourceWarning | RuntimeWarning)]
+    errors = [line for line in errors if expecting is None or not line.startswith(f"'{expecting}")]
     assert not errors, f"{what}: the host had to log {'; '.join(errors)}"
     assert not left, f"{what} leaves behind: {'; '.join(left)}. Close in the lifespan what it has opened."
 

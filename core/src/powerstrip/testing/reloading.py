@@ -1,7 +1,7 @@
 """Plugins that are served and reloaded in the test's own event loop, without a server, and calls that it drives."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from starlette.types import Message, Scope
 from powerstrip.contract.clock import Clock
 from powerstrip.host.asgi import Dispatcher
 from powerstrip.host.generation import Generation
+from powerstrip.host.planning import PluginChange
 from powerstrip.host.supervisor import Supervisor
 from powerstrip.testing.config import ConfigBuilder
 from powerstrip.testing.installed import PluginClasses, discovery_with
@@ -83,10 +84,12 @@ class Reloading:
         self._sections = options
         self.path: Path = write(plugins, **options)
         self.installed = dict(extra)
+        self.changes: Sequence[PluginChange] = ()
+        """What the last reload did with each plugin, and why."""
         self.supervisor = Supervisor(
             [self.path], environ={}, discover=lambda: discovery_with(self.installed), clock=clock
         )
-        self._dispatcher = Dispatcher(self.supervisor, lambda _error: None)
+        self.dispatcher = Dispatcher(self.supervisor, lambda _error: None)
 
     @property
     def generation(self) -> Generation:
@@ -110,7 +113,8 @@ class Reloading:
             self.write(plugins)
         prepared = await self.supervisor.prepare()
         self.supervisor.swap(prepared)
-        return {change.plugin: change.kind for change in prepared.plan.changes} if prepared.plan else {}
+        self.changes = prepared.plan.changes if prepared.plan else ()
+        return {change.plugin: change.kind for change in self.changes}
 
     async def retired(self) -> None:
         """Returns when all that no generation needs any more has stopped."""
@@ -118,11 +122,11 @@ class Reloading:
 
     def get(self, path: str, **headers: str) -> DrivenCall:
         """Begin a GET request."""
-        return DrivenCall(self._dispatcher, {**_scope("http", path, headers), "method": "GET"})
+        return DrivenCall(self.dispatcher, {**_scope("http", path, headers), "method": "GET"})
 
     def connect(self, path: str, **headers: str) -> DrivenCall:
         """Begin a WebSocket."""
-        return DrivenCall(self._dispatcher, {**_scope("websocket", path, headers), "subprotocols": []})
+        return DrivenCall(self.dispatcher, {**_scope("websocket", path, headers), "subprotocols": []})
 
     async def status(self, path: str) -> int | None:
         """The status that GET is answered with."""
