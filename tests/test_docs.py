@@ -37,7 +37,7 @@ BLOCK = re.compile(r"^(?P<fence>`{3,})(?P<info>[^\n`]+)\n(?P<text>.*?)^(?P=fence
 NOT_RUN = {"text", "sh", "json", "toml", "http", "dockerfile", "ini", "nginx"}
 DOCUMENTED_PORT = "8000"
 VARIABLE = re.compile(r"([A-Z]+)=\$\(")
-START_TIMEOUT = 20.0
+START_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True)
@@ -212,6 +212,7 @@ def environment_in(venv: Path, port: str) -> dict[str, str]:
     }
 
 
+@pytest.mark.timeout(600)  # a page may install a plugin and start servers by the dozen
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_of_a_page_works(page: str, session: Session) -> None:
     for folder in ("config", "benchmarks/results"):

@@ -31,6 +31,8 @@ from powerstrip_users.storage import find_by_name
 PASSWORD = "correct horse battery"
 # As cheap as Argon2 can be: what is tested here is not how slow it is.
 CHEAP = {"memory_kib": 8, "iterations": 1, "threads": 2, "queue": 200}
+# Nobody is turned away because the machine has much else to do.
+PATIENT = {"pool_timeout": 60, "busy_timeout": 60, "connect_timeout": 60}
 KEY = "a key for tests that nobody else has"
 
 Headers = dict[str, str]
@@ -159,7 +161,7 @@ class Api:
 
     async def until(self, condition: Callable[[], Awaitable[Any]]) -> Any:
         """Wait for something that a background task brings about; gives what the condition gave."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (found := await condition()):  # noqa: ASYNC110 - a database tells nobody
                 await asyncio.sleep(0.02)
         return found
@@ -244,7 +246,7 @@ def starter(config: ConfigBuilder, database_url: str, folder: Path = Path()) -> 
         users = {"secret_key": KEY, "passwords": CHEAP, "mail": mail, "avatars": avatars, **settings}
         sections = {
             "tracing": {"access_log": False},
-            "database": {"url": database_url},
+            "database": {"url": database_url, **PATIENT},
             "users": users,
             **(plugins or {}),
         }
@@ -312,7 +314,7 @@ class PostOffice:
         return [mail for mail in self.mails if mail["To"] == f"{username}@example.com"]
 
     async def has_taken(self, count: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(self.mails) < count:
                 self._changed.clear()
                 await self._changed.wait()
