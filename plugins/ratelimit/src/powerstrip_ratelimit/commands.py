@@ -31,7 +31,11 @@ def ratelimit_commands(runner: CommandRunner) -> typer.Typer:
         """Show what a client has left."""
 
         async def work(services: Services) -> Sequence[Standing]:
-            return await _shared(services).of_subject(key)
+            standings = _shared(services)
+            found = await standings.of_subject(key)
+            if not standings.are_known:
+                raise StoreUnavailableError("Redis is away: nobody knows what was counted")
+            return found
 
         standings = _answered(runner, work)
         if as_json:

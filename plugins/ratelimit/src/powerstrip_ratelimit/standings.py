@@ -43,6 +43,11 @@ class Standings:
         """Whether counters are kept in this process's memory, where no other sees them."""
         return bool(self._limiter.store.facts()["store"] == _KEPT_IN_MEMORY)
 
+    @property
+    def are_known(self) -> bool:
+        """Whether the store answered. While it is away, what is told is what this process knows."""
+        return self._limiter.store.is_available
+
     async def of_caller(self, scope: Scope, identity: Identity | None) -> Sequence[Standing]:
         """The standings of whoever sent a request; none for those who are exempt."""
         if self._limiter.is_exempt(scope, identity):
