@@ -1,27 +1,25 @@
 """SQLite: one connection that writes, several that read, and what its errors mean."""
 
-import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
-import aiosqlite
-from sqlalchemy import URL, Connection, ExceptionContext, NullPool, event
+from sqlalchemy import URL, ExceptionContext, NullPool, event
+from sqlalchemy import Connection as SQLAlchemyConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from powerstrip_database.engines import Engines, attach
 from powerstrip_database.errors import Cause
 from powerstrip_database.failures import Failures
 from powerstrip_database.settings import DatabaseSettings
+from powerstrip_database.sqlite_connection import Connection
 from powerstrip_database.statements import StatementWatch
 
 _MIGRATION_BUSY_TIMEOUT = 60.0  # seconds: another process may be migrating
 _NO_LIMIT = float("inf")
-_INSTRUCTIONS_BETWEEN_LOOKS = 10_000  # of SQLite's virtual machine: a fraction of a millisecond
 # Readers don't wait for a writer (WAL), and what is committed survives a power failure (FULL).
 _DURABLE = ("journal_mode = WAL", "synchronous = FULL")
 # Beginnings of SQLite's names of result codes.
@@ -85,10 +83,10 @@ def make_room(url: URL) -> None:
 def _engine(
     url: URL, *, pragmas: Sequence[str], busy_timeout: float, statement_timeout: float, **pool: Any
 ) -> AsyncEngine:
-    async def connect(path: str, **options: Any) -> aiosqlite.Connection:
+    async def connect(path: str, **options: Any) -> Connection:
         # sqlite3 shall not begin transactions by itself.
         opening = partial(sqlite3.connect, path, isolation_level=None, timeout=busy_timeout, **options)
-        return await _opened(_Connection(opening, pragmas, statement_timeout))
+        return await Connection.opened(opening, pragmas, statement_timeout)
 
     engine = create_async_engine(url, connect_args={"async_creator_fn": connect}, hide_parameters=True, **pool)
     event.listen(engine.sync_engine, "before_cursor_execute", lambda connection, *_: _driver(connection).start_clock())
@@ -97,51 +95,9 @@ def _engine(
     return engine
 
 
-class _Connection(aiosqlite.Connection):
-    """A connection that stops statements which take too long, as `statement_timeout` does on PostgreSQL."""
-
-    def __init__(self, opening: Callable[[], sqlite3.Connection], pragmas: Sequence[str], limit: float) -> None:
-        self._opening = opening
-        self._pragmas = pragmas
-        self._limit = limit
-        self._deadline = _NO_LIMIT
-        super().__init__(self._open, iter_chunk_size=64)
-        self._thread.daemon = True  # it shall not keep a process from ending; SQLAlchemy does the same
-
-    def _open(self) -> sqlite3.Connection:
-        connection = self._opening()
-        for pragma in self._pragmas:
-            connection.execute(f"PRAGMA {pragma}")
-        # Asked in the thread that the statement runs in.
-        connection.set_progress_handler(lambda: monotonic() > self._deadline, _INSTRUCTIONS_BETWEEN_LOOKS)
-        return connection
-
-    def start_clock(self) -> None:
-        self._deadline = monotonic() + self._limit
-
-    def stop_clock(self) -> None:
-        self._deadline = _NO_LIMIT
-
-    def stop_statement(self) -> None:
-        """Let the running statement fail, whatever time it has left."""
-        self._deadline = 0.0
-
-
-async def _opened(connection: _Connection) -> _Connection:
-    """Open it. aiosqlite by itself loses hold of a connection when it is cancelled meanwhile."""
-    opening = asyncio.ensure_future(connection)
-    try:
-        await asyncio.shield(opening)
-    except asyncio.CancelledError:
-        await opening
-        await connection.close()
-        raise
-    return connection
-
-
-def _driver(connection: Connection) -> _Connection:
+def _driver(connection: SQLAlchemyConnection) -> Connection:
     driver = connection.connection.driver_connection
-    if not isinstance(driver, _Connection):
+    if not isinstance(driver, Connection):
         raise TypeError(f"{driver!r} was not opened here")
     return driver
 
@@ -154,15 +110,13 @@ def _stop_if_cancelled(context: ExceptionContext) -> None:
         _driver(connection).stop_statement()
 
 
-def _begin_to_write(connection: Connection) -> None:
+def _begin_to_write(connection: SQLAlchemyConnection) -> None:
     # One that only becomes a writer later would fail at once where another has written meanwhile.
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _begin_to_read(connection: Connection) -> None:
-    # Straight to the driver: a cursor would go to the connection's thread and back three times.
-    dbapi_connection: Any = connection.connection.dbapi_connection
-    dbapi_connection.run_async(lambda driver: driver.execute("BEGIN"))
+def _begin_to_read(connection: SQLAlchemyConnection) -> None:
+    _driver(connection).begin_with_next("BEGIN")
 
 
 def _cause_of(error: BaseException) -> Cause | None:
