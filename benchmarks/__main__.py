@@ -12,7 +12,7 @@ from benchmarks.measurement import Section
 from benchmarks.plot import draw
 from benchmarks.report import as_markdown
 from benchmarks.results import read_results
-from benchmarks.sections import layers, ratelimit_redis, request_path, route_index, sockets, startup
+from benchmarks.sections import accounts, layers, ratelimit_redis, request_path, route_index, sockets, startup
 
 FOLDER = Path(__file__).parent / "results"
 SECTIONS: Mapping[str, Callable[[], Section]] = {
@@ -23,6 +23,7 @@ SECTIONS: Mapping[str, Callable[[], Section]] = {
     "E": startup.run_idle_plugins,
     "F": layers.run,
     "R": ratelimit_redis.run,
+    "U": accounts.run,
 }
 
 

@@ -1,6 +1,7 @@
 """Calls an ASGI application in this process, with what a server would hand it for a browser's request."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -39,6 +40,10 @@ class Answer:
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+
+    def json(self) -> Any:
+        """What the body says."""
+        return json.loads(self.body)
 
     def header(self, name: str) -> str | None:
         """The values of all headers of that name, as one."""
