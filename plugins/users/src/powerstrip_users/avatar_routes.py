@@ -13,6 +13,7 @@ from powerstrip_users.errors import (
     AvatarNotValid,
     AvatarTooLarge,
     InvalidToken,
+    PicturesUnavailable,
     UploadBusy,
     UploadTooSlow,
 )
@@ -52,7 +53,15 @@ def avatar_router(settings: AvatarSettings) -> APIRouter:
         openapi_extra=dict(_FORM_BODY),
         responses={
             204: dict(_TAG),
-            **responses(AvatarNotValid, AvatarTooLarge, UnsupportedMediaType, UploadTooSlow, UploadBusy, InvalidToken),
+            **responses(
+                AvatarNotValid,
+                AvatarTooLarge,
+                UnsupportedMediaType,
+                UploadTooSlow,
+                UploadBusy,
+                PicturesUnavailable,
+                InvalidToken,
+            ),
         },
     )
     router.add_api_route(
@@ -73,7 +82,7 @@ def avatar_router(settings: AvatarSettings) -> APIRouter:
         responses={
             200: {**_PICTURE, **_TAG},
             304: {"description": "Still as the caller has it."},
-            **responses(NotFound),
+            **responses(NotFound, PicturesUnavailable),
         },
     )
     return router

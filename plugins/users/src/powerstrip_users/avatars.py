@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -17,8 +17,9 @@ from powerstrip import Clock, Event, EventBus, NotFound
 from powerstrip_database import Database, new_id
 from powerstrip_users import audit, storage
 from powerstrip_users.announcements import Announcements
+from powerstrip_users.buckets import BucketFiles
 from powerstrip_users.domain import Actor, Status
-from powerstrip_users.errors import InvalidToken
+from powerstrip_users.errors import InvalidToken, PicturesUnavailable
 from powerstrip_users.files import FileStorage, LocalFiles
 from powerstrip_users.models import User
 from powerstrip_users.pictures import MEDIA_TYPE, Pictures
@@ -75,8 +76,8 @@ class Avatars:
     ) -> Avatar:
         """Make the file in a form the user's picture.
 
-        Raises AvatarNotValid, AvatarTooLarge, UnsupportedMediaType, UploadTooSlow, UploadBusy, and InvalidToken when
-        the account is gone or not active.
+        Raises AvatarNotValid, AvatarTooLarge, UnsupportedMediaType, UploadTooSlow, UploadBusy, PicturesUnavailable,
+        and InvalidToken when the account is gone or not active.
         """
         with self._slots.slot():
             async with self._slots.in_time():
@@ -84,7 +85,8 @@ class Avatars:
             picture = await self._pictures.remake(content)
             digest = sha256(picture.content).hexdigest()[:32]
             key = f"{_owned_by(user_id)}{new_id().hex}-{digest}.webp"
-            await self._files.save(key, picture.content)
+            with _storage_errors():
+                await self._files.save(key, picture.content)
         await self._replace(actor, user_id, key)
         return Avatar(picture.content, digest)
 
@@ -113,13 +115,14 @@ class Avatars:
         await self._announcements.user_updated(user_id, ["avatar"], access_changed=False)
 
     async def find(self, user_id: UUID) -> Avatar:
-        """The user's picture. Raises NotFound, whether there is no picture or no user."""
+        """The user's picture. Raises NotFound, whether there is no picture or no user, and PicturesUnavailable."""
         for _ in range(2):  # the second time when it was replaced between the row and the file
             async with self._database.reading() as session:
                 key = await session.scalar(select(User.avatar_key).where(User.id == user_id))
             if key is None:
                 break
-            content = await self._files.read(key)
+            with _storage_errors():
+                content = await self._files.read(key)
             if content is not None:
                 return Avatar(content, _digest_of(key))
         raise NotFound
@@ -167,7 +170,7 @@ async def running_avatars(
     async with Pictures.running(settings.threads, settings.max_pixels, settings.edge) as pictures:
         avatars = Avatars(
             database=database,
-            files=LocalFiles(settings.folder),
+            files=BucketFiles.of(settings.s3) if settings.s3 else LocalFiles(settings.folder),
             pictures=pictures,
             announcements=Announcements(bus),
             settings=settings,
@@ -175,6 +178,15 @@ async def running_avatars(
         )
         with bus.subscribe("user.deleted", avatars.on_user_deleted):
             yield avatars
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        logger.exception("pictures can't be kept or read")
+        raise PicturesUnavailable from error
 
 
 def _owned_by(user_id: UUID) -> str:

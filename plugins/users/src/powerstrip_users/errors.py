@@ -30,6 +30,7 @@ Problem
 └── ServiceUnavailable 503
     ├── SignInBusy
     ├── UploadBusy
+    ├── PicturesUnavailable
     └── SessionsUnknown
 """
 
@@ -174,6 +175,15 @@ class UploadBusy(ServiceUnavailable):
     """As many files arrive as the process has memory for."""
 
     message = "Too many files arrive at the moment: try again shortly."
+
+    def __init__(self, retry_after: int = 5) -> None:
+        super().__init__(headers={"Retry-After": str(retry_after)})
+
+
+class PicturesUnavailable(ServiceUnavailable):
+    """Where pictures are kept doesn't answer, or takes no more."""
+
+    message = "Pictures can't be kept or shown at the moment."
 
     def __init__(self, retry_after: int = 5) -> None:
         super().__init__(headers={"Retry-After": str(retry_after)})

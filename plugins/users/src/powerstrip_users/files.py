@@ -35,6 +35,13 @@ class FileStorage(Protocol):
         ...
 
 
+def checked_key(key: str) -> str:
+    """The key, if it is one. Raises ValueError."""
+    if not _KEY.fullmatch(key):
+        raise ValueError(f"{key!r} is no key of a file")
+    return key
+
+
 class LocalFiles(FileStorage):
     """Files in a folder that only their owner can read; several machines may share it."""
 
@@ -56,9 +63,7 @@ class LocalFiles(FileStorage):
         return await asyncio.to_thread(lambda: list(self._keys(prefix, saved_before)))
 
     def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):
-            raise ValueError(f"{key!r} is no key of a file")
-        return self._folder / key
+        return self._folder / checked_key(key)
 
     def _save(self, path: Path, content: bytes) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -207,11 +207,51 @@ class MailSettings(PluginSettings):
         return self
 
 
+class BucketSettings(PluginSettings):
+    """A bucket of S3, or of a server that speaks its protocol."""
+
+    bucket: Annotated[str, Field(min_length=3, max_length=63)]
+    """Its name."""
+
+    prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/-]*$")] = ""
+    """What the names of the files in it begin with."""
+
+    endpoint: Annotated[str, StringConstraints(pattern=r"^https?://\S+$")] | None = None
+    """Address of a server that is not Amazon's: `https://minio.example.com`."""
+
+    region: str | None = None
+    """Where the bucket is: `eu-central-1`."""
+
+    access_key_id: str | None = None
+    """Who asks. When not stated, that and the secret come from the environment (`AWS_ACCESS_KEY_ID`), or from the
+    role of the machine."""
+
+    secret_access_key: SecretStr | None = None
+    """The secret that belongs to it."""
+
+    timeout: Annotated[float, Field(ge=0.1, le=300)] = 10.0
+    """How long the server may take to answer."""
+
+    @property
+    def is_in_the_clear(self) -> bool:
+        """Whether requests go over the network unencrypted."""
+        return (self.endpoint or "").startswith("http://")
+
+    @model_validator(mode="after")
+    def _key_and_secret(self) -> Self:
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            raise ValueError("access_key_id and secret_access_key belong together: state both or neither")
+        return self
+
+
 class AvatarSettings(PluginSettings):
     """Pictures of users."""
 
     folder: Path = Path("data/avatars")
     """Where they are kept: a folder that all machines share, if there are several."""
+
+    s3: BucketSettings | None = None
+    """The bucket where they are kept instead. It needs `pip install 'powerstrip-users[s3]'`."""
 
     visibility: Literal["public", "signed-in"] = "public"
     """Who may see them."""
