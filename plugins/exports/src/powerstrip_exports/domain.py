@@ -43,6 +43,18 @@ _ENDINGS = MappingProxyType({Format.EXCEL: "xlsx"})
 _PACKED_ENDINGS = MappingProxyType({Compression.NONE: "", Compression.GZIP: ".gz", Compression.ZSTD: ".zst"})
 
 
+# What an answer with a file may be, for the OpenAPI document.
+DOCUMENTED_CONTENT: Mapping[str, Any] = MappingProxyType(
+    {
+        **{
+            name.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}}
+            for name in (*MEDIA_TYPES.values(), *_PACKED_TYPES.values())
+        },
+        MEDIA_TYPES[Format.JSON]: {"schema": {"type": "array", "items": {"type": "object"}}},
+    }
+)
+
+
 def media_type(kind: Format, compression: Compression) -> str:
     """The media type of a file."""
     return _PACKED_TYPES.get(compression) or MEDIA_TYPES[kind]

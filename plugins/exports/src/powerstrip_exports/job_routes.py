@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from powerstrip import Clock, Forbidden, Identity, NotFound, ValidationError, current_identity, responses, service
 from powerstrip_exports.callers import asker_of
 from powerstrip_exports.catalog import Catalog
+from powerstrip_exports.domain import DOCUMENTED_CONTENT
 from powerstrip_exports.errors import (
     ColumnNotKnown,
     FileGone,
@@ -32,6 +33,16 @@ ClockService = Annotated[Clock, Depends(service(Clock))]
 _LOOK_AGAIN = 1.0
 _LONGEST_WATCH = 3_600.0
 _POLL_AFTER = "1"
+_EVENT: Mapping[str, Any] = {"type": "object", "properties": {"event": {"type": "string"}, "data": {"type": "string"}}}
+_EVENTS: Mapping[int | str, dict[str, Any]] = {
+    200: {"description": "Each event.", "content": {"text/event-stream": {"schema": _EVENT}}}
+}
+_FILE: Mapping[int | str, dict[str, Any]] = {
+    200: {"description": "The file.", "content": dict(DOCUMENTED_CONTENT)},
+    206: {"description": "The part that was asked for.", "content": dict(DOCUMENTED_CONTENT)},
+    304: {"description": "Still as the caller has it."},
+    416: {"description": "The file has no such part."},
+}
 
 
 def job_router(catalog: Catalog) -> APIRouter:
@@ -50,11 +61,26 @@ def job_router(catalog: Catalog) -> APIRouter:
     for path, endpoint, method, summary, problems in (
         ("", jobs, "GET", "List jobs", (Forbidden,)),
         ("/{job_id}", job, "GET", "See how far a job is", (NotFound,)),
-        ("/{job_id}/events", job_events, "GET", "Watch a job", (NotFound,)),
-        ("/{job_id}/file", job_file, "GET", "Fetch the file of a job", (NotFound, FileGone, JobNotFinished)),
     ):
         router.add_api_route(
             f"/jobs{path}", endpoint, methods=[method], summary=summary, responses=responses(*problems)
+        )
+    for path, streamed, summary, answers in (
+        ("/{job_id}/events", job_events, "Watch a job", {**_EVENTS, **responses(NotFound)}),
+        (
+            "/{job_id}/file",
+            job_file,
+            "Fetch the file of a job",
+            {**_FILE, **responses(NotFound, FileGone, JobNotFinished)},
+        ),
+    ):
+        router.add_api_route(
+            f"/jobs{path}",
+            streamed,
+            methods=["GET"],
+            summary=summary,
+            response_class=Response,
+            responses=answers,
         )
     router.add_api_route(
         "/jobs/{job_id}",

@@ -1,6 +1,6 @@
 """The list of sources, and a stream of each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -19,7 +19,7 @@ from powerstrip import (
 )
 from powerstrip_exports.callers import asker_of
 from powerstrip_exports.catalog import Catalog, filters_of
-from powerstrip_exports.domain import MEDIA_TYPES
+from powerstrip_exports.domain import DOCUMENTED_CONTENT
 from powerstrip_exports.encoders import installed_formats
 from powerstrip_exports.errors import ColumnNotKnown, ExportsBusy, ExportTooLarge, FormatNotInstalled
 from powerstrip_exports.job_routes import job_router
@@ -28,10 +28,6 @@ from powerstrip_exports.schemas import ExportOptions, SourceList, SourceResponse
 from powerstrip_exports.streams import Streams
 
 StreamsService = Annotated[Streams, Depends(service(Streams))]
-
-_CONTENT: Mapping[str, Any] = {
-    kind.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES.values()
-}
 
 
 def export_routes(catalog: Catalog) -> list[Routes]:
@@ -59,7 +55,7 @@ def _add(router: APIRouter, path: str, catalog: Catalog, source: ExportSource, *
         response_class=Response,
         response_model=None,
         responses={
-            200: {"description": "The file.", "content": dict(_CONTENT)},
+            200: {"description": "The file.", "content": dict(DOCUMENTED_CONTENT)},
             **responses(ColumnNotKnown, FormatNotInstalled, ExportTooLarge, ExportsBusy),
         },
     )

@@ -54,7 +54,12 @@ router = APIRouter(tags=["realtime"])
 Caller = Annotated[Identity, Depends(current_identity)]
 ServedNotifications = Annotated[Notifications, Depends(service(Notifications))]
 
-_STREAM: Mapping[str, Any] = {"text/event-stream": {"schema": {"type": "string"}}}
+_EVENT: Mapping[str, Any] = {
+    "type": "object",
+    "description": "Each event of the stream.",
+    "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+}
+_STREAM: Mapping[str, Any] = {"text/event-stream": {"schema": dict(_EVENT)}}
 
 
 @router.get(
