@@ -7,6 +7,7 @@ CONFIG =
 HOST =
 PORT =
 ARGS =
+EXAMPLES =
 ONLY =
 KILLS = 50
 
@@ -15,7 +16,7 @@ SOURCES := $(addsuffix /src,$(DISTRIBUTIONS))
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev serve test lint bench crash limits format docs constraints clean
+.PHONY: help install install-dev serve test contract lint bench crash limits format docs constraints clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +29,10 @@ serve: .venv/.installed ## Serve; CONFIG="a.yaml b.yaml" HOST=... PORT=... chang
 
 test: .venv/.installed-dev ## Run all tests; ARGS="-k health -x" goes to pytest
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
+
+contract: .venv/.installed-dev ## Try the whole API against its OpenAPI document; EXAMPLES=100 for each operation
+	@POWERSTRIP_CONTRACT_EXAMPLES=$(or $(EXAMPLES),50) POWERSTRIP_CONTRACT_PHASES=examples,coverage,fuzzing,stateful \
+		$(BIN)/python -m pytest tests/test_contract.py $(ARGS)
 
 lint: .venv/.installed-dev ## Style, types, import rules, budgets, fresh reference
 	$(BIN)/ruff check
