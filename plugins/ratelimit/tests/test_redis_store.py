@@ -145,6 +145,21 @@ async def test_the_clock_of_the_machine_that_asks_changes_nothing(make_store, mo
     assert admitted == 5
 
 
+async def test_a_server_whose_clock_is_set_back_gives_nothing_away_and_locks_nobody_out(timed_store, moment):
+    hour, minute = 3600 * SECOND, 60 * SECOND
+    window = Count(Policy("window", Algorithm.SLIDING, 3, minute), "ann")
+    smooth = Count(Policy("smooth", Algorithm.GCRA, 60, minute, 3), "ann")
+    async with timed_store() as store:
+        for count in (window, smooth):
+            moment.at = 2 * hour
+            assert [(await store.decide([count])).allowed for _ in range(4)] == [True] * 3 + [False]
+            moment.at = hour
+            assert [(await store.decide([count])).allowed for _ in range(4)] == [False] * 4
+            moment.at = hour + minute + 1
+
+            assert (await store.decide([count])).allowed
+
+
 async def test_keys_do_not_stay_beyond_their_use(make_store, valkey):
     minute = Policy("minute", Algorithm.SLIDING, 10, 60 * SECOND)
     smooth = Policy("smooth", Algorithm.GCRA, 10, 60 * SECOND, 10)

@@ -18,7 +18,8 @@ concurrent
     The state of a key is a set of leases: an id and the time at which it ends unless it is renewed, `now + period`.
     Allowed while fewer than `limit` have not ended. What a lease costs is always 1.
 
-A time before the newest that a key has seen counts as that one.
+Where a clock can be set back, what lies ahead of it counts as done now: so nobody gets more, and waits for a period at
+most.
 """
 
 from dataclasses import dataclass, field

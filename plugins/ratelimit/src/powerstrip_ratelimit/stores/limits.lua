@@ -39,7 +39,7 @@ end
 local allowed = 1
 -- With room for three counts, because growing takes longer than what is done with them.
 local answer = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
-local kept, found = {}, {false, false, false, false, false, false, false, false, false, false, false, false}
+local kept, found = {}, {false, false, false, false, false, false, false, false, false}
 
 local n = #KEYS
 for i = 1, n do
@@ -53,19 +53,28 @@ for i = 1, n do
     -- bytes a text is one of a mark less.
     local marks = call('GET', key)
     if marks then
-      local period, at = ARGV[a + 2] + 0, now
+      local period = ARGV[a + 2] + 0
       local last, taken = unpack_numbers('<dd', marks, #marks - 15)
-      if last > at then at = last end -- the clock was set back
-      if last + period > at then
+      if last > now then
+        -- The clock was set back. What lies ahead of it counts as done now: never too early, and no longer than a period.
+        local parts = {string.sub(marks, 1, 8)}
+        for m = 9, #marks, 16 do
+          local time, upto = unpack_numbers('<dd', marks, m)
+          parts[#parts + 1] = struct.pack('<dd', time > now and now or time, upto)
+        end
+        marks, last = table.concat(parts), now
+        call('SET', key, marks, 'PX', ceil(period / 1000) + margin)
+      end
+      if last + period > now then
         local first, before, oldest, upto = 1, unpack_numbers('<ddd', marks)
-        while oldest + period <= at do
+        while oldest + period <= now do
           first = first + 16
           before, oldest, upto = unpack_numbers('<ddd', marks, first)
         end
         if first > 1 then marks = string.sub(marks, first) end
         free = limit - taken + before
-        reset_after = last + period - at
-        kept[i], found[i], found[n + i], found[2 * n + i], found[3 * n + i] = marks, at, last, taken, oldest
+        reset_after = last + period - now
+        kept[i], found[i], found[n + i], found[2 * n + i] = marks, last, taken, oldest
         if cost > free then
           -- It fits when the first mark has expired up to which so much was taken.
           local wanted = taken + cost - limit
@@ -74,7 +83,7 @@ for i = 1, n do
             first = first + 16
             before, oldest, upto = unpack_numbers('<ddd', marks, first)
           end
-          fits, retry_after = 0, oldest + period - at
+          fits, retry_after = 0, oldest + period - now
           if free < 0 then free = 0 end
         end
       end
@@ -83,9 +92,14 @@ for i = 1, n do
   elseif kind == 'gcra' then
     -- A number: the theoretical arrival time.
     local step = ARGV[a + 3] + 0
-    local tolerance = limit * step
+    local tolerance, period = limit * step, ARGV[a + 2] + 0
     reset_after = (call('GET', key) or now) - now
     if reset_after < 0 then reset_after = 0 end
+    if reset_after > period and reset_after > tolerance then
+      -- The clock was set back, as no rate allows this: all is used, and no more than that.
+      reset_after = tolerance > period and tolerance or period
+      call('SET', key, now + reset_after, 'PX', ceil(reset_after / 1000) + margin)
+    end
     local after = reset_after + cost * step
     free = floor((tolerance - reset_after) / step)
     found[i] = after
@@ -120,14 +134,14 @@ if verb == 'decide' and allowed == 1 then
       if kind == 'sliding' then
         local marks
         if before then
-          local last, taken, oldest = found[n + i], found[2 * n + i] + cost, found[3 * n + i]
+          local taken, oldest = found[n + i] + cost, found[2 * n + i]
           marks = kept[i]
-          if floor(last / step) == floor(before / step) then
+          if floor(before / step) == floor(now / step) then
             marks = string.sub(marks, 1, -17)
-            if oldest == last then oldest = before end
+            if oldest == before then oldest = now end
           end
-          marks = marks .. struct.pack('<dd', before, taken)
-          next_free = oldest + period - before
+          marks = marks .. struct.pack('<dd', now, taken)
+          next_free = oldest + period - now
         else
           marks = struct.pack('<ddd', 0, now, cost)
           next_free = period
