@@ -210,3 +210,20 @@ def test_a_refresh_token_of_another_key_or_session_is_none():
 
     assert tokens.read(base64.urlsafe_b64encode(raw).rstrip(b"=").decode()) is None
     assert tokens.read(RefreshTokens(KeyRing("x" * 32)).first(new_id()).text) is None
+
+
+async def test_no_forged_token_gets_in_over_http(start_on_sqlite):
+    """The right one does: it is what is wrong with the others that keeps them out. Anyone is still answered."""
+    async with start_on_sqlite(secret_key=SECRET) as api:
+        right = await api.get("/users/me/permissions", headers=api.bearer(forged()))
+        wrong = {}
+        for name, token in FORGED.items():
+            headers = api.bearer(token())
+            refused = await api.get("/users/me/permissions", headers=headers)
+            public = await api.post("/auth/forgot-password", {"email": "a@example.com"}, headers=headers)
+            challenge = 'error="invalid_token"' in refused.headers.get("WWW-Authenticate", "")
+            if (refused.status_code, challenge, public.status_code) != (401, True, 202):
+                wrong[name] = refused.status_code, public.status_code
+
+    assert (right.status_code, right.json()["roles"]) == (200, ["admin"])
+    assert wrong == {}
