@@ -12,7 +12,16 @@ from benchmarks.measurement import Section
 from benchmarks.plot import draw
 from benchmarks.report import as_markdown
 from benchmarks.results import read_results
-from benchmarks.sections import accounts, layers, ratelimit_redis, request_path, route_index, sockets, startup
+from benchmarks.sections import (
+    accounts,
+    layers,
+    ratelimit_memory,
+    ratelimit_redis,
+    request_path,
+    route_index,
+    sockets,
+    startup,
+)
 
 FOLDER = Path(__file__).parent / "results"
 SECTIONS: Mapping[str, Callable[[], Section]] = {
@@ -22,6 +31,7 @@ SECTIONS: Mapping[str, Callable[[], Section]] = {
     "D": startup.run_startup,
     "E": startup.run_idle_plugins,
     "F": layers.run,
+    "L": ratelimit_memory.run,
     "R": ratelimit_redis.run,
     "U": accounts.run,
 }

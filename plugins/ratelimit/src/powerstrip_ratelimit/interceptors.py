@@ -25,7 +25,7 @@ class RateLimits(Interceptor):
 
     def on_response(self, exchange: Exchange) -> None:
         admission: Admission | None = exchange.scope["state"].get(STATE)
-        if admission is None or not admission.entries or self.limiter is None:
+        if admission is None or not admission.rules or self.limiter is None:
             return
         raw = exchange.response_headers.raw
         for name, _ in raw:

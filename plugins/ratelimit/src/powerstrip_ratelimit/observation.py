@@ -6,7 +6,6 @@ from contextlib import contextmanager
 
 from powerstrip import Clock
 from powerstrip_ratelimit.domain.decisions import Count, Decision
-from powerstrip_ratelimit.domain.rendering import Entry
 from powerstrip_ratelimit.hooks import Outcome, RateLimitObserver
 
 logger = logging.getLogger(__name__)
@@ -29,19 +28,24 @@ class Observation:
 
     def is_wanted(self, decision: Decision) -> bool:
         """Whether there is anything to tell about a decision."""
-        return bool(self._observers) or not all(verdict.allowed for verdict in decision.verdicts)
+        if self._observers or not decision.allowed:
+            return True
+        for verdict in decision.verdicts:  # noqa: SIM110 - any() costs as much again on each request
+            if not verdict.allowed:
+                return True
+        return False
 
-    def note(self, entries: Sequence[Entry], decision: Decision, counts: Sequence[Count]) -> None:
+    def note(self, decision: Decision, counts: Sequence[Count]) -> None:
         """Tell about one decision."""
-        for entry, count in zip(entries, counts, strict=False):
-            if entry.verdict.allowed:
+        for verdict, count in zip(decision.verdicts, counts, strict=False):
+            if verdict.allowed:
                 # Where another policy refused, this one neither refused nor counted anything.
                 if decision.allowed:
-                    self._tell(entry.policy.name, "allowed")
+                    self._tell(count.policy.name, "allowed")
                 continue
-            outcome: Outcome = "refused" if entry.policy.is_enforced else "observed"
-            self._tell(entry.policy.name, outcome)
-            self._log(entry, outcome, count)
+            outcome: Outcome = "refused" if count.policy.is_enforced else "observed"
+            self._tell(count.policy.name, outcome)
+            self._log(count, outcome)
 
     def store_changed(self, *, is_available: bool) -> None:
         """Tell that the store is away, or there again."""
@@ -62,13 +66,13 @@ class Observation:
             logger.exception("an observer failed and is told no more", extra={"observer": repr(observer)})
             self._observers.remove(observer)
 
-    def _log(self, entry: Entry, outcome: Outcome, count: Count) -> None:
-        now = self._clock.monotonic()
-        logged_at, unlogged = self._logged.get(entry.policy.name, (-_LOG_EVERY, 0))
+    def _log(self, count: Count, outcome: Outcome) -> None:
+        now, name = self._clock.monotonic(), count.policy.name
+        logged_at, unlogged = self._logged.get(name, (-_LOG_EVERY, 0))
         if now - logged_at < _LOG_EVERY:
-            self._logged[entry.policy.name] = (logged_at, unlogged + 1)
+            self._logged[name] = (logged_at, unlogged + 1)
             return
-        self._logged[entry.policy.name] = (now, 0)
+        self._logged[name] = (now, 0)
         message = "rate limit exceeded" if outcome == "refused" else "rate limit would have been exceeded"
-        facts = {"policy": entry.policy.name, "client": count.subject, "not_logged": unlogged}
+        facts = {"policy": name, "client": count.subject, "not_logged": unlogged}
         logger.warning(message, extra=facts)

@@ -16,6 +16,7 @@ _CODE = "code "
 # Sets of roles, and routes, that plans are remembered for; more would be made up by somebody.
 _REMEMBERED_ROLES = 64
 _REMEMBERED_PLANS = 20_000
+_REMEMBERED_STATED = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,10 @@ class Term(NamedTuple):
 class Plan:
     """What applies to the requests of one route and method."""
 
-    def __init__(self, terms: Sequence[Term], *, is_exempt: bool = False) -> None:
+    def __init__(self, terms: Sequence[Term], stated: Iterable[str] = (), *, is_exempt: bool = False) -> None:
         self.is_exempt = is_exempt
+        self.stated = frozenset(_CODE + name for name in stated)
+        """The limits that the route's author stated, whether they are among the terms or replaced by others."""
         self._terms = tuple(terms)
         self._by_roles: dict[frozenset[str], tuple[Term, ...]] = {}
 
@@ -94,6 +97,7 @@ class Rules:
     settings: RatelimitSettings
     _plans: dict[tuple[int, str, bool], tuple[ReferenceType[RouteInfo] | None, Plan]] = field(default_factory=dict)
     """By the route's identity, and weakly: a reload brings other routes, and the old ones should go."""
+    _stated: dict[tuple[str, str, int], Term] = field(default_factory=dict)
 
     def plan(self, route: RouteInfo | None, method: str, *, messages: bool = False) -> Plan:
         """What applies to requests of a route (None: to those that none answers), or to messages of a WebSocket."""
@@ -112,8 +116,15 @@ class Rules:
 
     def stated(self, rate: str, name: str, cost: int) -> Term:
         """A limit that an author stated in code. Raises ValueError for what is no rate."""
-        policy = _policy(_CODE + name, parse_rate(rate), PolicySettings(rate=rate), self.settings)
-        return Term(Rule(policy, Label(name, policy)), min(cost, most(policy)))
+        key = (rate, name, cost)
+        term = self._stated.get(key)
+        if term is None:
+            policy = _policy(_CODE + name, parse_rate(rate), PolicySettings(rate=rate), self.settings)
+            term = Term(Rule(policy, Label(name, policy)), min(cost, most(policy)))
+            if len(self._stated) >= _REMEMBERED_STATED:
+                self._stated.clear()
+            self._stated[key] = term
+        return term
 
     def _made(self, route: RouteInfo | None, method: str, *, messages: bool) -> Plan:
         if route is not None and any(pattern.matches(route, method) for pattern in self.exempt_paths):
@@ -121,9 +132,10 @@ class Rules:
         cost = next((cost for pattern, cost in self.costs if route and pattern.matches(route, method)), 1)
         rules = [rule for rule in self.rules if rule.counts_messages is messages and rule.applies(route, method)]
         terms = [Term(rule, min(rule.cost or cost, most(rule.policy))) for rule in rules]
-        if route is not None and not messages and not any(rule.is_of_route for rule in rules):
-            terms += [self.stated(limit.rate, name, limit.cost) for limit, name in route.limits.items()]
-        return Plan(terms)
+        limits = {} if route is None or messages else route.limits
+        if not any(rule.is_of_route for rule in rules):
+            terms += [self.stated(limit.rate, name, limit.cost) for limit, name in limits.items()]
+        return Plan(terms, limits.values())
 
 
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKET"))

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
+from math import inf
 from uuid import uuid4
 
 from fastapi.requests import HTTPConnection
@@ -11,7 +12,7 @@ from starlette.types import Scope
 
 from powerstrip import Clock, Exchange, Identity, RateLimiter, RateLimitExceeded, RouteInfo
 from powerstrip_ratelimit.contributions import Contributions
-from powerstrip_ratelimit.domain.decisions import Count, Decision, WatchedStore
+from powerstrip_ratelimit.domain.decisions import Count, Decision, Verdict, WatchedStore
 from powerstrip_ratelimit.domain.patterns import WEBSOCKET
 from powerstrip_ratelimit.domain.policies import Algorithm
 from powerstrip_ratelimit.domain.rendering import Entry, RawHeaders, ratelimit, tightest, whole_seconds, x_ratelimit
@@ -30,14 +31,22 @@ _NO_ROLES: frozenset[str] = frozenset()
 class Admission:
     """What was decided about one request so far."""
 
-    __slots__ = ("entries", "is_exempt", "leases", "settled")
+    __slots__ = ("is_exempt", "leases", "rules", "settled", "verdicts")
 
     def __init__(self, *, is_exempt: bool = False) -> None:
         self.is_exempt = is_exempt
-        self.entries: list[Entry] = []
-        self.leases: list[Count] = []
-        self.settled: set[str] = set()
+        self.rules: list[Rule] = []
+        self.verdicts: Sequence[Verdict] = ()
+        self.leases: Sequence[Count] = ()
+        self.settled: frozenset[str] = frozenset()
         """Limits that authors stated, counted already, whose dependencies have yet to run."""
+
+    @property
+    def entries(self) -> list[Entry]:
+        """What was asked, and what was answered."""
+        return [
+            Entry(rule.label, rule.policy, verdict) for rule, verdict in zip(self.rules, self.verdicts, strict=False)
+        ]
 
 
 class Limiter(RateLimiter):
@@ -60,6 +69,8 @@ class Limiter(RateLimiter):
         self._numbers = count()
         self._held: dict[str, Count] = {}
         self._ending: set[asyncio.Task[None]] = set()
+        self._time_checked_until = -inf
+        self._time_offset = 0.0
 
     def use(self, rules: Rules) -> None:
         """Decide by these rules from now on. What was counted stays: no key depends on a rate."""
@@ -67,6 +78,7 @@ class Limiter(RateLimiter):
         self.rules = rules
         self._headers = settings.headers
         self._exempt_roles = frozenset(settings.exempt.roles)
+        self._has_exempt = bool(settings.exempt.roles or settings.exempt.networks)
         self.subjects.use(settings)
         self._quotas.use(settings)
         self.store.use(settings.max_keys)
@@ -86,14 +98,13 @@ class Limiter(RateLimiter):
         plan = self.rules.plan(route, method)
         state = scope["state"]
         identity: Identity | None = state.get("identity")
-        if plan.is_exempt or self.is_exempt(scope, identity):
+        if plan.is_exempt or (self._has_exempt and self.is_exempt(scope, identity)):
             state[STATE] = Admission(is_exempt=True)
             return
         terms = plan.terms(_NO_ROLES if identity is None else identity.roles)
         admission = state[STATE] = Admission()
         await self._decide(terms, scope, identity, admission)
-        if route is not None and route.limits:
-            admission.settled = {f"code {name}" for name in route.limits.values()}
+        admission.settled = plan.stated
 
     async def admit_message(self, scope: Scope, route: RouteInfo | None) -> None:
         """Count what a client sent over a WebSocket; raises RateLimitExceeded for one too many."""
@@ -114,7 +125,7 @@ class Limiter(RateLimiter):
         term = self.rules.stated(rate, scope, cost)
         name = term.rule.policy.name
         if name in admission.settled:
-            admission.settled.discard(name)
+            admission.settled -= {name}
             return {}
         await self._decide([term], connection.scope, state.get("identity"), admission)
         return {}  # the answer's head passes by our interceptor, which sets them
@@ -132,7 +143,7 @@ class Limiter(RateLimiter):
             terms = await self._quotas.applied(terms, identity)
         return [term.rule for term in terms]
 
-    def headers(self, entries: Iterable[Entry]) -> RawHeaders:
+    def headers(self, entries: Sequence[Entry]) -> RawHeaders:
         """What to tell about these policies; those that are only observed are nobody's business."""
         shown = [entry for entry in entries if entry.policy.is_enforced]
         if not shown:
@@ -141,14 +152,21 @@ class Limiter(RateLimiter):
         if self._headers.x_ratelimit:
             chosen = tightest(shown)
             if chosen is not None:
-                headers += x_ratelimit(chosen, self._clock.now().timestamp())
+                headers += x_ratelimit(chosen, self._unix_time())
         if self._headers.ietf:
             headers += ratelimit(shown)
         return headers
 
+    def _unix_time(self) -> float:
+        now = self._clock.monotonic()
+        if now >= self._time_checked_until:  # the wall clock costs more to ask, and is rarely corrected
+            self._time_offset = self._clock.now().timestamp() - now
+            self._time_checked_until = now + 1
+        return now + self._time_offset
+
     def end_leases(self, admission: Admission) -> None:
         """Let go of what a request held. Nobody waits for it: the store may be slow."""
-        leases, admission.leases = admission.leases, []
+        leases, admission.leases = admission.leases, ()
         for lease in leases:
             self._held.pop(lease.lease, None)
         task = asyncio.get_running_loop().create_task(self._release(leases), name="powerstrip:ratelimit:release")
@@ -181,50 +199,45 @@ class Limiter(RateLimiter):
     ) -> None:
         if self._quotas and identity is not None:
             terms = await self._quotas.applied(terms, identity)
-        asked, counts = self._counts(terms, scope, identity)
+        rules, counts = self._counts(terms, scope, identity)
         if not counts:
             return
         decision = await self.store.decide(counts)
-        entries = [
-            Entry(term.rule.label, term.rule.policy, verdict)
-            for term, verdict in zip(asked, decision.verdicts, strict=False)
-        ]
-        admission.entries += entries
+        allowed, verdicts = decision
+        admission.rules += rules
+        admission.verdicts = [*admission.verdicts, *verdicts] if admission.verdicts else verdicts
         if self.observation.is_wanted(decision):
-            self.observation.note(entries, decision, counts)
-        if not decision.allowed:
-            raise self._refusal(entries)
-        for term in asked:
-            if term.rule.policy.algorithm is Algorithm.CONCURRENT:
+            self.observation.note(decision, counts)
+        if not allowed:
+            raise self._refusal(rules, verdicts)
+        for asked in counts:
+            if asked.lease:
                 self._hold(counts, decision, admission)
                 break
 
-    def _counts(
-        self, terms: Sequence[Term], scope: Scope, identity: Identity | None
-    ) -> tuple[Sequence[Term], list[Count]]:
+    def _counts(self, terms: Sequence[Term], scope: Scope, identity: Identity | None) -> tuple[list[Rule], list[Count]]:
         client = self.subjects.client(scope, identity)
-        asked: list[Term] = []
+        rules: list[Rule] = []
         counts: list[Count] = []
-        for term in terms:
-            rule, cost = term
+        for rule, cost in terms:
             subject = client if rule.key == "client" else self.subjects.find(rule.key, scope, identity)
-            if subject is None:
-                continue
-            asked.append(term)
-            is_lease = rule.policy.algorithm is Algorithm.CONCURRENT
-            counts.append(Count(rule.policy, subject, cost, self._new_lease() if is_lease else ""))
-        return asked, counts
+            if subject is not None:
+                rules.append(rule)
+                lease = self._new_lease() if rule.policy.algorithm is Algorithm.CONCURRENT else ""
+                counts.append(Count(rule.policy, subject, cost, lease))
+        return rules, counts
 
     def _new_lease(self) -> str:
         return f"{self._process}-{next(self._numbers)}"
 
     def _hold(self, counts: Sequence[Count], decision: Decision, admission: Admission) -> None:
-        for asked, verdict in zip(counts, decision.verdicts, strict=False):
-            if asked.lease and verdict.allowed:
-                admission.leases.append(asked)
-                self._held[asked.lease] = asked
+        allowed = [asked for asked, verdict in zip(counts, decision.verdicts, strict=False) if verdict.allowed]
+        leases = [asked for asked in allowed if asked.lease]
+        admission.leases = [*admission.leases, *leases]
+        self._held.update({asked.lease: asked for asked in leases})
 
-    def _refusal(self, entries: Sequence[Entry]) -> RateLimitExceeded:
+    def _refusal(self, rules: Sequence[Rule], verdicts: Sequence[Verdict]) -> RateLimitExceeded:
+        entries = [Entry(rule.label, rule.policy, said) for rule, said in zip(rules, verdicts, strict=False)]
         refused = [entry for entry in entries if entry.policy.is_enforced and not entry.verdict.allowed]
         seconds = whole_seconds(max((entry.verdict.retry_after for entry in refused), default=0))
         headers = {name.decode(): value.decode() for name, value in self.headers(entries)}

@@ -40,7 +40,7 @@ class Subjects:
     def address(self, scope: Scope) -> str:
         """The address that a request comes from."""
         client = scope.get("client")
-        return _NOWHERE if not client else f"address:{self._clients.network_of(client[0])}"
+        return self._clients.subject_of(client[0]) if client else _NOWHERE
 
     def is_exempt(self, scope: Scope) -> bool:
         """Whether a request comes from an exempt network."""
@@ -80,7 +80,7 @@ class Subjects:
         if kind in self._keys:
             return f"{kind}:{bounded(value)}"
         host, _, prefix = (value if kind == "address" else text).partition("/")
-        return f"address:{self._clients.network_of(host)}" if not prefix else f"address:{host}/{prefix}"
+        return f"address:{host}/{prefix}" if prefix else self._clients.subject_of(host)
 
 
 def identity_subject(identity_id: str) -> str:

@@ -22,14 +22,17 @@ class Clients:
         self._ipv4_prefix = ipv4_prefix
         self._ipv6_prefix = ipv6_prefix
         self._exempt = tuple(exempt)
-        self.network_of: Callable[[str], str] = lru_cache(_REMEMBERED)(self._network_of)
-        """The address or the network that stands for a client: IPv6 hosts may pick any address of their /64."""
+        self.subject_of: Callable[[str], str] = lru_cache(_REMEMBERED)(self._subject_of)
+        """What stands for a client, by its address: IPv6 hosts may pick any address of their /64."""
         self.is_exempt: Callable[[str], bool] = lru_cache(_REMEMBERED)(self._is_exempt)
         """Whether an address is in one of the exempt networks."""
 
     @property
     def has_exempt(self) -> bool:
         return bool(self._exempt)
+
+    def _subject_of(self, host: str) -> str:
+        return f"address:{self._network_of(host)}"
 
     def _network_of(self, host: str) -> str:
         if ":" not in host and self._ipv4_prefix == _IPV4_BITS:

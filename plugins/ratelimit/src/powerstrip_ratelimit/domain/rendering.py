@@ -7,6 +7,7 @@ policy's rate, so that `r/t` never promises more than `q/w`; with none left it i
 
 import re
 from collections.abc import Sequence
+from math import ceil
 from typing import NamedTuple
 
 from powerstrip_ratelimit.domain.decisions import Verdict
@@ -42,6 +43,8 @@ class Entry(NamedTuple):
 
 def tightest(entries: Sequence[Entry]) -> Entry | None:
     """The policy to show: what refused for longest, else what has least left. Leases tell nothing about a rate."""
+    if len(entries) == 1 and entries[0].policy.algorithm is not Algorithm.CONCURRENT:
+        return entries[0]
     chosen: Entry | None = None
     for entry in entries:
         if entry.policy.algorithm is Algorithm.CONCURRENT and entry.verdict.allowed:
@@ -53,11 +56,11 @@ def tightest(entries: Sequence[Entry]) -> Entry | None:
 
 def x_ratelimit(entry: Entry, now: float) -> RawHeaders:
     """`X-RateLimit-Limit`, `-Remaining` and `-Reset`: Unix seconds at which all is there again. `now` is Unix time."""
-    _, _, _, reset_after = entry.verdict
+    label, _, (_, remaining, _, reset_after) = entry
     return [
-        (b"x-ratelimit-limit", entry.label.limit),
-        (b"x-ratelimit-remaining", b"%d" % entry.verdict.remaining),
-        (b"x-ratelimit-reset", b"%d" % -(-(now + reset_after / SECOND) // 1)),
+        (b"x-ratelimit-limit", label.limit),
+        (b"x-ratelimit-remaining", b"%d" % remaining),
+        (b"x-ratelimit-reset", b"%d" % ceil(now + reset_after / SECOND)),
     ]
 
 

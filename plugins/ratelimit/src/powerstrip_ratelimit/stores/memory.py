@@ -36,7 +36,7 @@ class MemoryStore(WatchedStore):
         if len(counts) == 1:
             table, count = self._placed(counts[0])
             verdict = table.decide(count, now, counting=True)
-            return Decision(verdict.allowed or not count.policy.is_enforced, (verdict,))
+            return Decision(verdict[0] or not count[0].is_enforced, (verdict,))
         placed = [self._placed(count) for count in counts]
         verdicts = [table.decide(count, now, counting=False) for table, count in placed]
         if any(not said.allowed and count.policy.is_enforced for said, count in zip(verdicts, counts, strict=True)):

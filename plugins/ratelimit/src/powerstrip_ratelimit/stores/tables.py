@@ -116,20 +116,16 @@ class SlidingTable(Table[Marks]):
         if marks is None:
             keys, subject, marks = self._newcomer(subject, now) if counting else self._slot(subject, now)
         if marks is None or isinstance(marks, int):
-            marks = self._few(policy, marks, now)
-            if len(marks) == 1 and cost == 1 and counting:
+            is_new = marks is None or marks + policy.period <= now
+            if is_new and cost == 1 and counting:
                 keys[subject] = now
                 return Verdict(True, policy.limit - 1, 0 if policy.limit > 1 else policy.period, policy.period)
+            marks = [0] if marks is None or is_new else [1, marks, 1]
             if counting:
                 keys[subject] = marks
         elif len(marks) > 1 and marks[1] + policy.period <= now:
             _expire(marks, now - policy.period)
         return _decide_sliding(policy, marks, cost, now, counting=counting)
-
-    @staticmethod
-    def _few(policy: Policy, marks: int | None, now: int) -> list[int]:
-        """The marks of a key with one mark or none, written out."""
-        return [0] if marks is None or marks + policy.period <= now else [1, marks, 1]
 
     def _nothing(self) -> Marks:
         return _LONG_AGO
@@ -161,7 +157,7 @@ def _decide_sliding(policy: Policy, marks: list[int], cost: int, now: int, *, co
         return Verdict(True, limit - used, 0, marks[-2] + policy.period - now if used else 0)
     marks[0] = used = used + cost
     grain = policy.grain
-    if len(marks) > 1 and marks[-2] // grain == now // grain:
+    if grain > 1 and len(marks) > 1 and marks[-2] // grain == now // grain:
         marks[-2] = now
         marks[-1] += cost
     else:
