@@ -82,3 +82,35 @@ async def test_the_same_settings_keep_everything(served):
         assert await reload(app, {"default": "5/minute"}, health=True) == "kept"
 
         assert await remaining(app) == b"3"
+
+
+async def test_a_changed_rate_counts_on_in_redis_too(served, redis_url):
+    redis = {"redis": {"url": redis_url}}
+    async with served({"default": "5/minute"}) as app:
+        await reload(app, {"default": "5/minute"}, **redis)
+        assert [await remaining(app) for _ in range(3)] == [b"4", b"3", b"2"]
+
+        assert await reload(app, {"default": "10/hour"}, **redis) == "reconfigured"
+
+        assert await remaining(app) == b"6"
+
+
+async def test_redis_that_is_switched_on_is_counted_in_and_left_when_it_goes(served, redis_url, valkey):
+    async with served({"default": "5/minute"}) as app:
+        await app.status(THINGS)
+        assert await reload(app, {"default": "5/minute"}, redis={"url": redis_url}) == "restarted"
+        await app.status(THINGS)
+        assert b"sliding:default" in valkey.command("KEYS", "*limits*")
+
+        assert await reload(app, {"default": "5/minute"}) == "restarted"
+        assert await remaining(app) == b"4"
+
+
+async def test_what_happens_while_the_store_is_away_is_another_store(served, redis_url, valkey):
+    redis = {"redis": {"url": redis_url}}
+    async with served({"default": "1000/minute"}) as app:
+        await reload(app, {"default": "1000/minute"}, **redis)
+        assert await reload(app, {"default": "1000/minute", "on_store_failure": "deny"}, **redis) == "restarted"
+        valkey.stop()
+
+        assert await app.status(THINGS) == 503

@@ -62,7 +62,7 @@ from powerstrip.contract.problems import (
     responses,
 )
 from powerstrip.contract.routes import Access, RouteInfo, Routes, public
-from powerstrip.contract.services import Services, service, services_of
+from powerstrip.contract.services import Services, SharedServer, service, services_of
 from powerstrip.contract.tasks import BackgroundTask
 
 __all__ = [
@@ -129,6 +129,7 @@ __all__ = [
     "ServiceNotFoundError",
     "ServiceUnavailable",
     "Services",
+    "SharedServer",
     "Stage",
     "StartError",
     "StopError",

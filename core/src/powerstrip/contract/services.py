@@ -22,6 +22,15 @@ class Services(Protocol):
     def get(self, kind: type[ServiceT]) -> ServiceT | None: ...
 
 
+class SharedServer:
+    """The base of a service that connects to a server which all processes share, like Redis.
+
+    Whoever counts or remembers in memory, and would rather do so there, looks for it: `services.get(SharedServer)` needs
+    no import of a plugin that may be off, and lets a reload that switches one on start the looker anew. What kind of
+    server it is says its class.
+    """
+
+
 def services_of(connection: HTTPConnection) -> Services:
     """The services of the generation that serves this request."""
     services: Services | None = connection.scope.get("powerstrip.services")

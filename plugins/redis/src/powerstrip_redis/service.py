@@ -10,6 +10,7 @@ from redis.exceptions import ClusterDownError, RedisClusterException
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from powerstrip import SharedServer
 from powerstrip_redis.breaker import CircuitBreaker, OpenCircuit, State
 from powerstrip_redis.clients import OpenClient, RedisClient, open_client
 from powerstrip_redis.deadlines import Deadlines
@@ -21,7 +22,7 @@ from powerstrip_redis.settings import RedisSettings
 _AWAY = (RedisConnectionError, RedisTimeoutError, RedisClusterException, ClusterDownError, TimeoutError)
 
 
-class RedisConnections:
+class RedisConnections(SharedServer):
     """A Redis or Valkey server, a Sentinel setup or a cluster: one pool of connections for all plugins.
 
     - Nothing is connected before it is needed, so a server that is away stops nobody from starting.

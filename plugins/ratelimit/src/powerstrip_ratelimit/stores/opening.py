@@ -1,11 +1,10 @@
 """Which store counts."""
 
-import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from powerstrip import Clock, Services
+from powerstrip import Clock, Services, SharedServer
 from powerstrip_ratelimit.domain.decisions import WatchedStore
 from powerstrip_ratelimit.errors import NoRedisError
 from powerstrip_ratelimit.settings import RatelimitSettings
@@ -46,8 +45,8 @@ async def open_store(settings: RatelimitSettings, services: Services, tell: Tell
 
 
 def _connections(services: Services) -> "RedisConnections | None":
-    # When the plugin is on it has been imported. When it is off it may not even be installed.
-    if "powerstrip_redis" not in sys.modules:
+    # Not by its own type: a plugin that is off is not to be imported, and may not even be installed.
+    if services.get(SharedServer) is None:
         return None
     # Late, see above.
     from powerstrip_redis import RedisConnections  # noqa: PLC0415
