@@ -25,9 +25,9 @@ class Services(Protocol):
 class SharedServer:
     """The base of a service that connects to a server which all processes share, like Redis.
 
-    Whoever counts or remembers in memory, and would rather do so there, looks for it: `services.get(SharedServer)` needs
-    no import of a plugin that may be off, and lets a reload that switches one on start the looker anew. What kind of
-    server it is says its class.
+    Whoever counts or remembers in memory, and would rather do so there, looks for it: `services.get(SharedServer)`
+    needs no import of a plugin that may be off, and lets a reload that switches one on start the looker anew. What
+    kind of server it is says its class.
     """
 
 
