@@ -10,13 +10,14 @@ ARGS =
 EXAMPLES =
 ONLY =
 KILLS = 50
+ROWS = 1000000
 
 DISTRIBUTIONS := $(patsubst %/pyproject.toml,%,$(wildcard core/pyproject.toml plugins/*/pyproject.toml examples/*/pyproject.toml))
 SOURCES := $(addsuffix /src,$(DISTRIBUTIONS))
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev serve test contract lint bench crash limits format docs constraints clean
+.PHONY: help install install-dev serve test contract lint bench crash limits exports-proof format docs constraints clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +51,9 @@ crash: .venv/.installed-dev ## Kill the served process 50 times under load, and 
 
 limits: .venv/.installed-dev ## Count on one key with 4 processes x 500 clients, and take Valkey away under load
 	@$(BIN)/python -m benchmarks.limits
+
+exports-proof: .venv/.installed-dev ## Export a million rows and kill 20 jobs: memory, waiting, crashes; ROWS=100000 for fewer
+	@for database in sqlite postgresql; do $(BIN)/python -m benchmarks.exports_proof --rows $(ROWS) --kills 20 --database $$database || exit 1; done
 
 format: .venv/.installed-dev ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix

@@ -14,6 +14,7 @@ from benchmarks.report import as_markdown
 from benchmarks.results import read_results
 from benchmarks.sections import (
     accounts,
+    exports,
     layers,
     ratelimit_memory,
     ratelimit_redis,
@@ -32,6 +33,7 @@ SECTIONS: Mapping[str, Callable[[], Section]] = {
     "E": startup.run_idle_plugins,
     "F": layers.run,
     "L": ratelimit_memory.run,
+    "G": exports.run,
     "R": ratelimit_redis.run,
     "U": accounts.run,
 }

@@ -31,6 +31,11 @@ class Served:
         self._config.write_text(yaml.safe_dump({"server": server, "plugins": plugins}), encoding="utf-8")
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """The process; 0 before its first start."""
+        return self._process.pid if self._process else 0
+
     async def start(self) -> None:
         """Start it, and wait until it is ready to serve."""
         self._process = self._begin()

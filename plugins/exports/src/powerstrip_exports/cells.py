@@ -20,16 +20,19 @@ Cell = str | int | float | bool | None
 Column = list[Any]
 
 
-def columns_of(rows: Sequence[Row], columns: Sequence[ExportColumn]) -> list[Column]:
-    """The rows as columns of cells. Raises SourceError when a row has not one value for each column."""
+def columns_of(rows: Sequence[Row], columns: Sequence[ExportColumn], *, stored: bool = False) -> list[Column]:
+    """The rows as columns of cells. In `stored` rows JSON is text already, as the database keeps it.
+
+    Raises SourceError when a row has not one value for each column.
+    """
     if any(len(row) != len(columns) for row in rows):
         raise SourceError(f"a row has not the {len(columns)} values that its columns promise")
     values = zip(*rows, strict=True)
-    return [_column(column.type, column_values) for column, column_values in zip(columns, values, strict=False)]
+    return [_column(column.type, of_column, stored) for column, of_column in zip(columns, values, strict=False)]
 
 
-def _column(kind: str, values: Sequence[Any]) -> Column:
-    form = _FORMS[kind]
+def _column(kind: str, values: Sequence[Any], stored: bool) -> Column:
+    form = _text if stored and kind == "json" else _FORMS[kind]
     return [None if value is None else form(value) for value in values]
 
 

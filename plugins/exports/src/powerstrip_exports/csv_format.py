@@ -27,6 +27,7 @@ class CsvEncoder:
     """Writes rows as CSV lines."""
 
     def __init__(self, columns: Sequence[ExportColumn], *, bom: bool = False) -> None:
+        self.stored = False
         self._columns = columns
         self._bom = bom
 
@@ -36,7 +37,7 @@ class CsvEncoder:
     def rows(self, rows: Sequence[Row]) -> bytes:
         if not rows:
             return b""
-        columns = columns_of(rows, self._columns)
+        columns = columns_of(rows, self._columns, stored=self.stored)
         written = [
             ["" if cell is None else write(cell) for cell in cells]
             for write, cells in zip([_WRITERS[column.type] for column in self._columns], columns, strict=True)

@@ -13,7 +13,12 @@ from powerstrip_exports.json_format import JsonEncoder, NdjsonEncoder
 
 
 class Encoder(Protocol):
-    """Writes rows, batch by batch. It is called in threads, by one at a time."""
+    """Writes rows, batch by batch. It is called in threads, by one at a time.
+
+    `stored` says that the rows are as the database keeps them, with JSON as text.
+    """
+
+    stored: bool
 
     def begin(self) -> bytes:
         """What comes before the first row."""

@@ -39,6 +39,7 @@ class ExcelEncoder:
 
     def __init__(self, columns: Sequence[ExportColumn], title: str, *, rows_per_sheet: int = MOST_ROWS) -> None:
         """`rows_per_sheet` counts the header."""
+        self.stored = False
         self._columns = columns
         self._title = parts.sheet_title(title)
         self._most = rows_per_sheet
@@ -63,7 +64,7 @@ class ExcelEncoder:
             return b""
         cells = [
             ["<c/>" if cell is None else write(cell) for cell in column]
-            for write, column in zip(self._writes, columns_of(rows, self._columns), strict=True)
+            for write, column in zip(self._writes, columns_of(rows, self._columns, stored=self.stored), strict=True)
         ]
         lines = list(map("".join, zip(*cells, strict=True)))
         while lines:

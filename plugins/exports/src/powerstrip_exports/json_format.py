@@ -13,6 +13,7 @@ class NdjsonEncoder:
     """Writes each row as an object on a line of its own."""
 
     def __init__(self, columns: Sequence[ExportColumn]) -> None:
+        self.stored = False
         self._columns = columns
         self._names = [column.name for column in columns]
 
@@ -32,7 +33,7 @@ class NdjsonEncoder:
         """The rows as JSON objects."""
         if not rows:
             return
-        columns = columns_of(rows, self._columns)
+        columns = columns_of(rows, self._columns, stored=self.stored)
         for position, column in enumerate(self._columns):
             if column.type == "json":
                 columns[position] = [None if cell is None else from_json(cell) for cell in columns[position]]

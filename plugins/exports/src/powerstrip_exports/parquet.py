@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa  # type: ignore[import-untyped]  # it comes without types
+from pyarrow import csv
 from pyarrow import parquet as pq
 
 from powerstrip import ExportColumn
@@ -20,6 +21,7 @@ class ParquetEncoder:
     """Writes groups of rows, with the types of the columns."""
 
     def __init__(self, columns: Sequence[ExportColumn]) -> None:
+        self.stored = False
         self._columns = columns
         self._schema = schema_of(columns)
         self._buffer = GrowingFile()
@@ -32,16 +34,43 @@ class ParquetEncoder:
 
     def rows(self, rows: Sequence[Row]) -> bytes:
         if rows:
-            cells = columns_of(rows, self._columns)
+            cells = columns_of(rows, self._columns, stored=self.stored)
             arrays = [
                 _array(column.type, values, field.type)
                 for column, values, field in zip(self._columns, cells, self._schema, strict=True)
             ]
-            self.add(pa.record_batch(arrays, schema=self._schema))
+            self._add(pa.record_batch(arrays, schema=self._schema))
         return self._buffer.take()
 
-    def add(self, batch: Any) -> None:
-        """Take a batch of this schema."""
+    def texts(self, rows: Sequence[Row]) -> bytes:
+        """Some rows of texts, integers and nulls, as SQLite has them: Arrow reads times out of texts by itself."""
+        arrays = [
+            pa.array(values, type=_TEXT_TYPES.get(column.type, field.type)).cast(field.type)
+            for column, values, field in zip(self._columns, zip(*rows, strict=True), self._schema, strict=True)
+        ]
+        self._add(pa.record_batch(arrays, schema=self._schema))
+        return self._buffer.take()
+
+    def csv(self, page: bytes) -> tuple[int, bytes]:
+        """Some rows as PostgreSQL's COPY writes them; gives how many they are, too."""
+        table = csv.read_csv(
+            pa.BufferReader(page),
+            read_options=csv.ReadOptions(column_names=self._schema.names, use_threads=False, block_size=len(page) + 1),
+            parse_options=csv.ParseOptions(newlines_in_values=True),
+            convert_options=csv.ConvertOptions(
+                column_types=self._schema,
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+                true_values=["t"],
+                false_values=["f"],
+            ),
+        )
+        for batch in table.to_batches():
+            self._add(batch)
+        return table.num_rows, self._buffer.take()
+
+    def _add(self, batch: Any) -> None:
         self._waiting.append(batch)
         self._rows += batch.num_rows
         if self._rows >= _GROUP:
@@ -119,6 +148,10 @@ _TYPES: MappingProxyType[str, Callable[[], Any]] = MappingProxyType(
         "datetime": lambda: pa.timestamp("us", tz="UTC"),
         "date": pa.date32,
     }
+)
+# What SQLite has where Arrow has another type.
+_TEXT_TYPES: MappingProxyType[str, Any] = MappingProxyType(
+    {"datetime": pa.string(), "date": pa.string(), "boolean": pa.int8()}
 )
 _VALUES: MappingProxyType[str, Callable[[Any], Any]] = MappingProxyType(
     {"number": float, "datetime": datetime.fromisoformat, "date": date.fromisoformat}

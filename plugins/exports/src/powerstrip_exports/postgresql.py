@@ -2,14 +2,15 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from sqlalchemy import literal_column, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from powerstrip_exports.csv_format import BOM, LINE_END, NUMERIC, header_line
-from powerstrip_exports.domain import Piece
+from powerstrip_exports.domain import Piece, Row
 from powerstrip_exports.formulas import guard_csv_rows
 from powerstrip_exports.statements import SourceQuery, compiled_for
 
@@ -23,6 +24,7 @@ _SESSION = (
     "SET LOCAL synchronize_seqscans = off",
 )
 _ENOUGH = 128 * 1024
+_ENOUGH_FOR_ARROW = 1024 * 1024
 
 
 async def prepare_session(session: AsyncSession) -> None:
@@ -41,29 +43,61 @@ async def csv_pieces(session: AsyncSession, query: SourceQuery, statement: Any, 
     token = secrets.token_hex(5)
     sql, arguments = compiled_for(statement.add_columns(literal_column(f"'{token}'")), session.get_bind().dialect)
     quoted = [f"c{at}" for at, column in enumerate(query.selection.columns) if column.type not in NUMERIC]
-    handover = _Handover()
-    copying = asyncio.create_task(
-        driver.copy_from_query(
-            sql, *arguments, output=handover.put, format="csv", force_quote=quoted or None, timeout=_NO_LIMIT
-        )
-    )
-    copying.add_done_callback(lambda _task: handover.finish())
     row_end = f",{token}\n".encode()
-    try:
-        async for page in handover.pages():
+    async with aclosing(_copied(driver, sql, arguments, quoted or None, _ENOUGH)) as pages:
+        async for page in pages:
             # Guarded first: while each row ends with the token, no value stands at its end.
             lines = guard_csv_rows(b"\n" + page)[1:].replace(row_end, LINE_END)
             yield Piece(page.count(row_end), lines)
+
+
+async def csv_pages(session: AsyncSession, statement: Any) -> AsyncGenerator[bytes]:
+    """Some whole rows at a time, as COPY writes them: nulls are empty, and empty texts quoted."""
+    await prepare_session(session)
+    connection = await session.connection()
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    sql, arguments = compiled_for(statement, session.get_bind().dialect)
+    async with aclosing(_copied(driver, sql, arguments, None, _ENOUGH_FOR_ARROW)) as pages:
+        async for page in pages:
+            yield page
+
+
+async def _copied(
+    driver: Any, sql: str, arguments: Sequence[Any], quoted: Sequence[str] | None, enough: int
+) -> AsyncGenerator[bytes]:
+    """What COPY sends, `enough` bytes of whole rows at a time."""
+    handover = _Handover(enough)
+    copying = asyncio.create_task(
+        driver.copy_from_query(
+            sql, *arguments, output=handover.put, format="csv", force_quote=quoted, timeout=_NO_LIMIT
+        )
+    )
+    copying.add_done_callback(lambda _task: handover.finish())
+    try:
+        async for page in handover.pages():
+            yield page
         await copying
     finally:
         copying.cancel()
         await asyncio.gather(copying, return_exceptions=True)
 
 
+async def row_batches(session: AsyncSession, statement: Any, rows_at_once: int) -> AsyncGenerator[Sequence[Row]]:
+    """The rows as the driver has them, through a cursor of the server."""
+    await prepare_session(session)
+    connection = await session.connection()
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    sql, arguments = compiled_for(statement, session.get_bind().dialect)
+    cursor = await driver.cursor(sql, *arguments)
+    while rows := await cursor.fetch(rows_at_once):
+        yield rows
+
+
 class _Handover:
     """Passes what COPY sends to who writes it out, a page at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, enough: int) -> None:
+        self._enough = enough
         self._parts: list[bytes] = []
         self._size = 0
         self._first = True
@@ -75,7 +109,7 @@ class _Handover:
         """Take whole rows; returns when there is room for more."""
         self._parts.append(data)
         self._size += len(data)
-        if self._first or self._size >= _ENOUGH:
+        if self._first or self._size >= self._enough:
             self._first = False
             self._changed.set()
             self._taken.clear()

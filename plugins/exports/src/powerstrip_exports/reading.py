@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Engine
@@ -11,12 +12,12 @@ from powerstrip import ExportContext
 from powerstrip_database import Database
 from powerstrip_exports import postgresql, sqlite
 from powerstrip_exports.domain import Format, Piece, Row, Selection
-from powerstrip_exports.encoders import encoder_for
+from powerstrip_exports.encoders import Encoder, encoder_for
 from powerstrip_exports.errors import SourceError
 from powerstrip_exports.statements import SourceQuery
 from powerstrip_exports.threads import Threads
 
-_ROWS_AT_ONCE = 500
+_ROWS_AT_ONCE = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,10 @@ class Reading:
     def pieces(self, wanted: Wanted) -> AsyncIterator[Piece]:
         """The whole file, piece by piece, made off the event loop. Close it where it is not read to its end."""
         query = _query(wanted)
-        if wanted.format is Format.CSV and query is not None:
-            fast = self._fast_csv(wanted, query)
-            if fast is not None:
-                return fast
-        return self._encoded(wanted, query)
+        if query is None:
+            return self._encoded(wanted, self._selected(wanted), stored=False)
+        fast = self._fast_csv(wanted, query) if wanted.format is Format.CSV else None
+        return fast or self._queried(wanted, query)
 
     def _fast_csv(self, wanted: Wanted, query: SourceQuery) -> AsyncIterator[Piece] | None:
         if self._engine is not None:
@@ -78,9 +78,24 @@ class Reading:
             async for piece in pieces:
                 yield piece
 
-    async def _encoded(self, wanted: Wanted, query: SourceQuery | None) -> AsyncGenerator[Piece]:
-        encoder = encoder_for(wanted.format, wanted.selection.columns, wanted.title, bom=wanted.bom)
-        rows = self._selected(wanted) if query is None else self._queried(query)
+    def _queried(self, wanted: Wanted, query: SourceQuery) -> AsyncIterator[Piece]:
+        """By an encoder: past SQLAlchemy where the types of the columns allow it, which is twice as quick."""
+        statement = query.stored_rows(on_sqlite=self._engine is not None)
+        if statement is None:
+            return self._encoded(wanted, self._processed(query), stored=False)
+        if wanted.format is Format.PARQUET and self._engine is None:
+            return self._parquet(wanted, statement)
+        if self._engine is not None:
+            new_encoder = partial(_encoder, wanted)
+            return self._threads.iterate(sqlite.encoded_pieces(self._engine, statement, new_encoder))
+        return self._encoded(wanted, self._stored(statement), stored=True)
+
+    async def _encoded(
+        self, wanted: Wanted, rows: AsyncGenerator[Sequence[Row]], *, stored: bool
+    ) -> AsyncGenerator[Piece]:
+        # In a thread: the first one of a kind may import a large library.
+        encoder = await self._threads.run(_encoder, wanted)
+        encoder.stored = stored
         try:
             yield Piece(0, await self._threads.run(encoder.begin))
             async with aclosing(rows):
@@ -90,12 +105,34 @@ class Reading:
         finally:
             await self._threads.run(encoder.close)
 
-    async def _queried(self, query: SourceQuery) -> AsyncGenerator[Sequence[Row]]:
+    async def _parquet(self, wanted: Wanted, statement: Any) -> AsyncGenerator[Piece]:
+        """What COPY writes, read by Arrow: no value becomes an object of Python."""
+        encoder: Any = await self._threads.run(_encoder, wanted)
+        try:
+            yield Piece(0, await self._threads.run(encoder.begin))
+            async with (
+                self._database.reading() as session,
+                aclosing(postgresql.csv_pages(session, statement)) as pages,
+            ):
+                async for page in pages:
+                    yield Piece(*await self._threads.run(encoder.csv, page))
+            yield Piece(0, await self._threads.run(encoder.end))
+        finally:
+            await self._threads.run(encoder.close)
+
+    async def _stored(self, statement: Any) -> AsyncGenerator[Sequence[Row]]:
+        async with (
+            self._database.reading() as session,
+            aclosing(postgresql.row_batches(session, statement, _ROWS_AT_ONCE)) as batches,
+        ):
+            async for batch in batches:
+                yield batch
+
+    async def _processed(self, query: SourceQuery) -> AsyncGenerator[Sequence[Row]]:
         async with self._database.reading() as session:
             if self._database.dialect == "postgresql":
                 await postgresql.prepare_session(session)
-            options = {"yield_per": _ROWS_AT_ONCE}
-            result = await session.stream(query.rows(), execution_options=options)
+            result = await session.stream(query.rows(), execution_options={"yield_per": _ROWS_AT_ONCE})
             try:
                 async for batch in result.partitions():
                     yield batch
@@ -120,6 +157,10 @@ class Reading:
             close = getattr(batches, "aclose", None)
             if close is not None:
                 await close()
+
+
+def _encoder(wanted: Wanted) -> Encoder:
+    return encoder_for(wanted.format, wanted.selection.columns, wanted.title, bom=wanted.bom)
 
 
 def _query(wanted: Wanted) -> SourceQuery | None:

@@ -1,7 +1,7 @@
 """Reading from SQLite in a thread: a connection of its own, one read transaction, CSV made inside the database."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from types import MappingProxyType
 from typing import Any
@@ -11,11 +11,13 @@ from sqlalchemy import Engine, NullPool, create_engine, event
 from powerstrip_database import Database
 from powerstrip_exports.csv_format import BOM, LINE_END, header_line
 from powerstrip_exports.domain import Piece
+from powerstrip_exports.encoders import Encoder
 from powerstrip_exports.formulas import guard_json_rows
 from powerstrip_exports.statements import NULL, SourceQuery
 
 _ROWS_AT_ONCE = 800
 _FIRST_ROWS = 100
+_ROWS_TO_ENCODE = 250
 _NULL_IN_JSON = b'"\\u001c' + NULL[1:].encode() + b'"'
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))")
 _ESCAPED = MappingProxyType(
@@ -55,6 +57,23 @@ def csv_pieces(engine: Engine, query: SourceQuery, statement: Any, *, bom: bool)
             while rows := cursor.fetchmany(most):
                 yield Piece(len(rows), _csv_lines([row for (row,) in rows]))
                 most = _ROWS_AT_ONCE
+
+
+def encoded_pieces(engine: Engine, statement: Any, new_encoder: Callable[[], Encoder]) -> Iterator[Piece]:
+    """The whole file by an encoder, likewise."""
+    encoder = new_encoder()
+    encoder.stored = True
+    try:
+        yield Piece(0, encoder.begin())
+        with engine.connect() as connection:
+            result = connection.execute(statement)
+            with closing(result.cursor) as cursor:
+                write = getattr(encoder, "texts", encoder.rows)
+                while rows := cursor.fetchmany(_ROWS_TO_ENCODE):
+                    yield Piece(len(rows), write(rows))
+        yield Piece(0, encoder.end())
+    finally:
+        encoder.close()
 
 
 def _csv_lines(rows: list[bytes]) -> bytes:

@@ -13,10 +13,13 @@ from sqlalchemy import (
     Dialect,
     Enum,
     Integer,
+    Numeric,
     Select,
     String,
+    Text,
     Uuid,
     case,
+    cast,
     func,
     literal,
     literal_column,
@@ -56,6 +59,10 @@ class SourceQuery:
     def rows(self) -> Select[Any]:
         """The statement that gives the chosen columns, named `c0` and so on."""
         return self._only([column.label(f"c{at}") for at, column in enumerate(self.chosen)])
+
+    def stored_rows(self, *, on_sqlite: bool) -> Select[Any] | None:
+        """The same, read past SQLAlchemy: values as the database has them; None where a type does not allow it."""
+        return self._as_text(_STORED_ON_SQLITE if on_sqlite else _STORED_ON_POSTGRESQL)
 
     def count(self) -> Select[Any]:
         """The statement that counts the rows."""
@@ -117,6 +124,7 @@ _PLAIN: MappingProxyType[str, tuple[type[TypeEngine[Any]], ...]] = MappingProxyT
     {
         "text": (String,),
         "integer": (Integer,),
+        "number": (Numeric, Integer),
         "boolean": (Boolean,),
         "datetime": (UTCDateTime,),
         "date": (Date,),
@@ -174,6 +182,13 @@ _ON_SQLITE: Forms = MappingProxyType(
         "uuid": _uuid_on_sqlite,
         "json": _same,
     }
+)
+
+_STORED_ON_POSTGRESQL: Forms = MappingProxyType(
+    {**dict.fromkeys(_PLAIN, _same), "json": lambda cell: cast(cell, Text)}  # the driver would parse it
+)
+_STORED_ON_SQLITE: Forms = MappingProxyType(
+    {**dict.fromkeys(_PLAIN, _same), "datetime": _moment_on_sqlite, "uuid": _uuid_on_sqlite}
 )
 
 

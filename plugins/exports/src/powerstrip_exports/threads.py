@@ -1,6 +1,7 @@
 """Threads that encode, so that the event loop goes on serving others."""
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _FINISHED = object()
+_TURN = 0.000_5  # seconds
 
 
 class Threads:
@@ -21,9 +23,18 @@ class Threads:
     @classmethod
     @contextmanager
     def running(cls, most: int) -> Iterator["Threads"]:
-        """`most` threads, until the context is left."""
-        with ThreadPoolExecutor(most, thread_name_prefix="powerstrip-exports") as executor:
-            yield cls(executor)
+        """`most` threads, until the context is left.
+
+        Meanwhile threads of this process take turns every half millisecond: the event loop, which needs its turn for
+        each of its requests, would wait ten times as long by default.
+        """
+        usual = sys.getswitchinterval()
+        sys.setswitchinterval(min(usual, _TURN))
+        try:
+            with ThreadPoolExecutor(most, thread_name_prefix="powerstrip-exports") as executor:
+                yield cls(executor)
+        finally:
+            sys.setswitchinterval(usual)
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function in a thread. When this is cancelled, it still waits for the function's end: whatever the
