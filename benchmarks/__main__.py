@@ -20,6 +20,7 @@ from benchmarks.sections import (
     ratelimit_redis,
     request_path,
     route_index,
+    sign_in,
     sockets,
     startup,
 )
@@ -36,6 +37,7 @@ SECTIONS: Mapping[str, Callable[[], Section]] = {
     "G": exports.run,
     "R": ratelimit_redis.run,
     "U": accounts.run,
+    "V": sign_in.run,
 }
 
 

@@ -3,10 +3,13 @@
 import asyncio
 import math
 import os
+import sys
+import threading
 import time
 import unicodedata
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
@@ -21,6 +24,8 @@ from powerstrip_users.settings import PasswordSettings
 ResultT = TypeVar("ResultT")
 
 _MOST_THREADS = 4
+# A third of the weight of other threads, where all want the processor (sched(7)).
+_NICENESS = 5
 
 
 class PasswordPolicy:
@@ -68,7 +73,7 @@ class PasswordHasher:
         self._limit = self._threads + settings.queue
         self._pending = 0
         self._seconds = 0.1
-        self._executor = ThreadPoolExecutor(self._threads, "powerstrip-users-passwords")
+        self._executor = ThreadPoolExecutor(self._threads, "powerstrip-users-passwords", let_others_go_first)
         self._decoy = ""
 
     async def __aenter__(self) -> Self:
@@ -112,6 +117,15 @@ class PasswordHasher:
             return work()
         finally:
             self._seconds = time.perf_counter() - started
+
+
+def let_others_go_first() -> None:
+    """Lower the priority of this thread, where threads have one of their own: hashing takes all of a processor, and
+    whoever answers requests beside it needs little, but at once."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS)
 
 
 def _normal(password: str) -> str:
