@@ -12,7 +12,7 @@ from starlette.types import Scope
 
 from powerstrip import Clock, Exchange, Identity, RateLimiter, RateLimitExceeded, RouteInfo
 from powerstrip_ratelimit.contributions import Contributions
-from powerstrip_ratelimit.domain.decisions import Count, Decision, Verdict, WatchedStore
+from powerstrip_ratelimit.domain.decisions import Count, Decision, Verdict, WatchedStore, new
 from powerstrip_ratelimit.domain.patterns import WEBSOCKET
 from powerstrip_ratelimit.domain.policies import Algorithm
 from powerstrip_ratelimit.domain.rendering import Entry, RawHeaders, ratelimit, tightest, whole_seconds, x_ratelimit
@@ -224,7 +224,7 @@ class Limiter(RateLimiter):
             if subject is not None:
                 rules.append(rule)
                 lease = self._new_lease() if rule.policy.algorithm is Algorithm.CONCURRENT else ""
-                counts.append(Count(rule.policy, subject, cost, lease))
+                counts.append(new(Count, (rule.policy, subject, cost, lease)))
         return rules, counts
 
     def _new_lease(self) -> str:

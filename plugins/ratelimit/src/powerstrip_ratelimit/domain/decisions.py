@@ -5,6 +5,9 @@ from typing import Any, NamedTuple, Protocol
 
 from powerstrip_ratelimit.domain.policies import SECOND, Policy
 
+# How the hot path makes named tuples: by their own names it takes three times as long.
+new = tuple.__new__
+
 # Nobody knows when a lease ends: what a client that has too many is told to wait.
 CONCURRENT_RETRY = SECOND
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from powerstrip_ratelimit.domain.decisions import Count, Decision, Verdict, WatchedStore
+from powerstrip_ratelimit.domain.decisions import Count, Decision, Verdict, WatchedStore, new
 from powerstrip_ratelimit.domain.policies import Algorithm, Policy
 from powerstrip_ratelimit.stores.tables import GcraTable, LeaseTable, SlidingTable, Table
 
@@ -34,9 +34,13 @@ class MemoryStore(WatchedStore):
     async def decide(self, counts: Sequence[Count]) -> Decision:
         now = self._now()
         if len(counts) == 1:
-            table, count = self._placed(counts[0])
+            count = counts[0]
+            policy = count[0]
+            table = self._tables.get(policy.key)
+            if table is None or policy.period > table.longest:
+                table, count = self._placed(count)
             verdict = table.decide(count, now, counting=True)
-            return Decision(verdict[0] or not count[0].is_enforced, (verdict,))
+            return new(Decision, (verdict[0] or not policy.is_enforced, (verdict,)))
         placed = [self._placed(count) for count in counts]
         verdicts = [table.decide(count, now, counting=False) for table, count in placed]
         if any(not said.allowed and count.policy.is_enforced for said, count in zip(verdicts, counts, strict=True)):

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import MutableMapping
 from typing import Generic, TypeVar
 
-from powerstrip_ratelimit.domain.decisions import CONCURRENT_RETRY, Count, Verdict
+from powerstrip_ratelimit.domain.decisions import CONCURRENT_RETRY, Count, Verdict, new
 from powerstrip_ratelimit.domain.policies import Policy
 
 StateT = TypeVar("StateT")
@@ -119,7 +119,7 @@ class SlidingTable(Table[Marks]):
             is_new = marks is None or marks + policy.period <= now
             if is_new and cost == 1 and counting:
                 keys[subject] = now
-                return Verdict(True, policy.limit - 1, 0 if policy.limit > 1 else policy.period, policy.period)
+                return new(Verdict, (True, policy.limit - 1, 0 if policy.limit > 1 else policy.period, policy.period))
             marks = [0] if marks is None or is_new else [1, marks, 1]
             if counting:
                 keys[subject] = marks
@@ -152,9 +152,9 @@ def _decide_sliding(policy: Policy, marks: list[int], cost: int, now: int, *, co
     used = marks[0]
     if used + cost > limit:
         retry = _sliding_retry(marks, used + cost - limit) + policy.period - now
-        return Verdict(False, max(limit - used, 0), retry, marks[-2] + policy.period - now)
+        return new(Verdict, (False, max(limit - used, 0), retry, marks[-2] + policy.period - now))
     if not counting:
-        return Verdict(True, limit - used, 0, marks[-2] + policy.period - now if used else 0)
+        return new(Verdict, (True, limit - used, 0, marks[-2] + policy.period - now if used else 0))
     marks[0] = used = used + cost
     grain = policy.grain
     if grain > 1 and len(marks) > 1 and marks[-2] // grain == now // grain:
@@ -163,7 +163,7 @@ def _decide_sliding(policy: Policy, marks: list[int], cost: int, now: int, *, co
     else:
         marks.append(now)
         marks.append(cost)
-    return Verdict(True, limit - used, 0 if used < limit else marks[1] + policy.period - now, policy.period)
+    return new(Verdict, (True, limit - used, 0 if used < limit else marks[1] + policy.period - now, policy.period))
 
 
 def _sliding_retry(marks: list[int], missing: int) -> int:
@@ -189,12 +189,12 @@ class GcraTable(Table[int]):
         tolerance = policy.burst * interval
         after = ahead + cost * interval
         if after > tolerance:
-            return Verdict(False, max(tolerance - ahead, 0) // interval, after - tolerance, ahead)
+            return new(Verdict, (False, max(tolerance - ahead, 0) // interval, after - tolerance, ahead))
         if counting:
             keys[subject] = now + after
             ahead = after
         left = (tolerance - ahead) // interval
-        return Verdict(True, left, 0 if left else ahead + interval - tolerance, ahead)
+        return new(Verdict, (True, left, 0 if left else ahead + interval - tolerance, ahead))
 
     def _nothing(self) -> int:
         return _LONG_AGO
@@ -218,14 +218,14 @@ class LeaseTable(Table[Leases]):
             keys, subject, leases = self._newcomer(subject, now) if counting else self._slot(subject, now)
         held = 0 if leases is None else _still_held(leases, now)
         if held >= policy.limit:
-            return Verdict(False, 0, CONCURRENT_RETRY, 0)
+            return new(Verdict, (False, 0, CONCURRENT_RETRY, 0))
         if not counting:
-            return Verdict(True, policy.limit - held, 0, 0)
+            return new(Verdict, (True, policy.limit - held, 0, 0))
         if leases is None:
             keys[subject] = leases = {}
         leases[lease] = now + policy.period
         left = policy.limit - held - 1
-        return Verdict(True, left, 0 if left else CONCURRENT_RETRY, 0)
+        return new(Verdict, (True, left, 0 if left else CONCURRENT_RETRY, 0))
 
     def renew(self, count: Count, now: int) -> None:
         """Let a lease that has not ended last for another period."""
