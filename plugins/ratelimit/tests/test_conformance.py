@@ -11,6 +11,21 @@ class TestRatelimit(PluginConformance):
     plugin = "ratelimit"
 
 
+class TestWithEverything(PluginConformance):
+    plugin = "ratelimit"
+    settings: ClassVar = {
+        "default": "1000/minute",
+        "algorithm": "gcra",
+        "policies": {
+            "streams": {"concurrent": 100},
+            "talk": {"rate": "100/minute", "messages": True},
+            "keys": {"rate": "1000/hour", "key": "api-key", "algorithm": "sliding", "mode": "observe"},
+        },
+        "exempt": {"networks": ["10.0.0.0/8"], "roles": ["admin"]},
+        "admin_role": "admin",
+    }
+
+
 class TestWithRedis(PluginConformance):
     plugin = "ratelimit"
     settings: ClassVar = {"store": "redis"}

@@ -45,6 +45,31 @@ def test_a_refusal_says_so_in_status_headers_and_body(start, clock):
     assert answer.headers["ratelimit-policy"] == '"default";q=2;w=60'
 
 
+def test_a_refusal_carries_what_every_answer_does(start):
+    origin = "https://app.example.com"
+    plugins = {"tracing": {"access_log": False}, "edge": {"cors": {"origins": [origin]}}}
+    client = start({"default": "1/minute"}, plugins=plugins)
+
+    for status in (200, 429):
+        answer = client.get(THINGS, headers={"Origin": origin, "X-Request-ID": "request-7"})
+        exposed = answer.headers["access-control-expose-headers"].lower()
+
+        assert answer.status_code == status
+        assert answer.headers["x-request-id"] == "request-7"
+        assert answer.headers["access-control-allow-origin"] == origin
+        assert all(name in exposed for name in answer.headers if "ratelimit" in name or name == "retry-after")
+    assert answer.json()["error"]["request_id"] == "request-7"
+
+
+def test_a_preflight_does_not_count(start):
+    origin = "https://app.example.com"
+    client = start({"default": "1/minute"}, plugins={"edge": {"cors": {"origins": [origin]}}})
+    asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+
+    assert statuses(client, THINGS, 3, "OPTIONS", headers=asked) == [204, 204, 204]
+    assert statuses(client, THINGS, 2) == [200, 429]
+
+
 def test_a_client_that_asks_for_problem_json_is_told_the_same(start):
     client = start({"default": "1/minute"})
     client.get(THINGS)
