@@ -18,6 +18,7 @@ from benchmarks.sections import (
     layers,
     ratelimit_memory,
     ratelimit_redis,
+    realtime,
     request_path,
     route_index,
     sign_in,
@@ -38,6 +39,7 @@ SECTIONS: Mapping[str, Callable[[], Section]] = {
     "R": ratelimit_redis.run,
     "U": accounts.run,
     "V": sign_in.run,
+    "W": realtime.run,
 }
 
 

@@ -1,6 +1,7 @@
 """Stands in for curl on machines without it: as much of it as the documentation uses."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 from urllib.parse import quote
@@ -19,12 +20,18 @@ def main() -> None:
         headers["Content-Type"] = "application/x-www-form-urlencoded"
     method = options.X or ("POST" if body or files else "GET")
     url = options.url if "://" in options.url else f"http://{options.url}"
-    answer = httpx2.request(method, url, headers=headers, content=body or None, files=files or None)
-    if options.i:
-        head = [f"HTTP/1.1 {answer.status_code} {answer.reason_phrase}"]
-        head += [f"{name}: {value}" for name, value in answer.headers.items()]
-        sys.stdout.write("\n".join([*head, "", ""]))
-    sys.stdout.write(answer.text)
+    if options.max_time is not None:
+        signal.signal(signal.SIGALRM, lambda *_: sys.exit(28))
+        signal.setitimer(signal.ITIMER_REAL, options.max_time)
+    content = {"content": body or None, "files": files or None}
+    with httpx2.stream(method, url, headers=headers, timeout=None, **content) as answer:
+        if options.i:
+            head = [f"HTTP/1.1 {answer.status_code} {answer.reason_phrase}"]
+            head += [f"{name}: {value}" for name, value in answer.headers.items()]
+            sys.stdout.write("\n".join([*head, "", ""]))
+        for text in answer.iter_text():
+            sys.stdout.write(text)
+            sys.stdout.flush()
 
 
 def _encoded(field: str) -> str:
@@ -36,6 +43,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="curl")
     parser.add_argument("-i", action="store_true")
     parser.add_argument("-s", action="store_true")
+    parser.add_argument("-N", action="store_true")
+    parser.add_argument("--max-time", type=float)
     parser.add_argument("-H", action="append", default=[])
     parser.add_argument("-X")
     parser.add_argument("-d", action="append", default=[])

@@ -4,7 +4,8 @@ A block's first line says what is done with it:
 
 - ```` ```console ````: each line after `$ ` is run by a shell, and prints the lines below it; `...` stands for
   anything, on a line of its own for any number of lines. `exit=1` says that the last command fails so. A `serve`
-  command goes on in the background, and `NAME=$(...)` is known to the commands that follow.
+  command and one with ` &` at its end go on in the background, until `kill $(jobs -p)`; `NAME=$(...)` is known to the
+  commands that follow.
 - ```` ```yaml file=NAME ````, ```` ```python file=NAME ````: is written to that file for the blocks below it.
 - ```` ```python ````: is run. ```` ```yaml ````: is a config that loads.
 
@@ -22,6 +23,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,6 +70,7 @@ class Session:
     port: str
     environment: dict[str, str]
     servers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    jobs: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def follow(self, block: Block) -> None:
         if "file" in block.options:
@@ -96,6 +99,7 @@ class Session:
 
     def run(self, command: str) -> tuple[str, int]:
         """What a command prints, and its exit code."""
+        is_job = command.endswith(" &")
         command = command.removesuffix(" &")
         if command.startswith("make "):
             # Here and not where it is written, where a reader may keep data; and what it installs is there already.
@@ -103,6 +107,10 @@ class Session:
             command = command.replace("make ", f"make -f {ROOT / 'Makefile'} BIN={scripts} -o .venv/.installed ", 1)
         if re.match(r"(make|powerstrip)\b.* serve\b", command):
             return self.serve(command), 0
+        if is_job:
+            return self.begin(command), 0
+        if command == "kill $(jobs -p)":
+            return end(self.jobs), 0
         if variable := VARIABLE.match(command):
             command = f'{command}\nprintf %s "${variable[1]}"'
         done = subprocess.run(
@@ -131,17 +139,31 @@ class Session:
             time.sleep(0.05)
         raise AssertionError(f"$ {command}\ndid not listen on port {self.port} within {START_TIMEOUT} s")
 
+    def begin(self, command: str) -> str:
+        job = subprocess.Popen(
+            command, shell=True, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+        self.jobs.append(job)
+        return ""
+
     def stop(self) -> None:
-        while self.servers:
-            server = self.servers.pop()
-            os.killpg(server.pid, signal.SIGTERM)
-            server.wait(START_TIMEOUT)
+        end(self.jobs)
+        end(self.servers)
 
     def run_python(self, text: str) -> None:
         done = subprocess.run(
             ["python", "-c", text], cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
+
+
+def end(processes: list[subprocess.Popen[bytes]]) -> str:
+    while processes:
+        process = processes.pop()
+        with suppress(ProcessLookupError):  # it has ended by itself
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait(START_TIMEOUT)
+    return ""
 
 
 def command_in(text: str) -> tuple[str, str]:

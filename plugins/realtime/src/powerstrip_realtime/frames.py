@@ -17,7 +17,7 @@ class Frame:
     `key` is what a newer message replaces when a queue coalesces; frames without one are never replaced or dropped.
     """
 
-    __slots__ = ("_stream", "key", "position", "size", "socket", "text")
+    __slots__ = ("_stream", "_whole", "key", "position", "size", "socket", "text")
 
     def __init__(self, text: str, position: str = "", key: tuple[str, str] | None = None) -> None:
         self.text = text
@@ -26,6 +26,22 @@ class Frame:
         self.size = len(text)
         self.socket: Message = {"type": "websocket.send", "text": text}
         self._stream: Message | None = None
+        self._whole: bytes | None = None
+
+    @property
+    def whole(self) -> bytes:
+        """The bytes of the WebSocket frame: text, unfragmented, not masked (RFC 6455, 5.2)."""
+        if self._whole is None:
+            payload = self.text.encode()
+            size = len(payload)
+            if size < 126:
+                head = bytes((0x81, size))
+            elif size < 65_536:
+                head = b"\x81\x7e" + size.to_bytes(2)
+            else:
+                head = b"\x81\x7f" + size.to_bytes(8)
+            self._whole = head + payload
+        return self._whole
 
     @property
     def stream(self) -> Message:

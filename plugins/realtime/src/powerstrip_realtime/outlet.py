@@ -67,6 +67,8 @@ class Outlet:
         if self._writer is not None or self._held or not self._wire.is_direct:
             self._enqueue(frame)
             return
+        if self._is_socket and self._wire.write(frame.whole):
+            return
         try:
             rest = self._wire.begin(frame.socket if self._is_socket else frame.stream)
         except Exception:  # noqa: BLE001 - servers differ in how they say that the client has left

@@ -14,15 +14,25 @@ class Wire:
     the work and no task has to. Other servers' may look at the task they run in: those are sent to by a task.
     """
 
-    __slots__ = ("_server", "send")
+    __slots__ = ("_server", "_socket", "send")
 
     def __init__(self, send: Send) -> None:
         self._server, self.send = _innermost(send)
+        self._socket = self._server if _takes_frames(self._server) else None
 
     @property
     def is_direct(self) -> bool:
         """Whether `begin` may be used."""
         return self._server is not None
+
+    def write(self, data: bytes) -> bool:
+        """Write a WebSocket frame that is whole already, the same bytes for everybody. False where that can't be done
+        now, or at all."""
+        socket = self._socket
+        if socket is None or socket.close_sent or not socket.writable.is_set() or socket.transport.is_closing():
+            return False
+        socket.transport.write(data)
+        return True
 
     def begin(self, message: Message) -> Awaitable[None] | None:
         """Send, or start to: returns what has to be awaited if it could not be done at once."""
@@ -62,6 +72,13 @@ class _Started:
                 waits_for = step()
             except StopIteration:
                 return
+
+
+def _takes_frames(server: Any) -> bool:
+    """Whether it is uvicorn's WebSocket protocol as we know it, without an extension that would change frames."""
+    known = ("close_sent", "conn", "transport", "writable")
+    is_known = type(server).__name__ == "WebSocketsSansIOProtocol" and all(hasattr(server, name) for name in known)
+    return is_known and not server.conn.extensions
 
 
 def _innermost(send: Send) -> tuple[Any, Send]:
