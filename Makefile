@@ -9,6 +9,7 @@ PORT =
 ARGS =
 EXAMPLES =
 ONLY =
+SOAK =
 KILLS = 50
 ROWS = 1000000
 
@@ -54,6 +55,9 @@ limits: .venv/.installed-dev ## Count on one key with 4 processes x 500 clients,
 
 exports-proof: .venv/.installed-dev ## Export a million rows and kill 20 jobs: memory, waiting, crashes; ROWS=100000 for fewer
 	@for database in sqlite postgresql; do $(BIN)/python -m benchmarks.exports_proof --rows $(ROWS) --kills 20 --database $$database || exit 1; done
+
+soak: .venv/.installed-dev ## Losses under faults, leaks, slow and idle clients of realtime; SOAK="loss leak" chooses parts
+	@$(BIN)/python -m benchmarks.soak $(SOAK)
 
 format: .venv/.installed-dev ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix

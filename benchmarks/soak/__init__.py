@@ -1,0 +1,1 @@
+"""What only shows after a while: losses under faults, leaks, slow clients, thousands that idle."""

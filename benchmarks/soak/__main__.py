@@ -1,0 +1,59 @@
+"""The command: `python -m benchmarks.soak loss leak slow idle`; exit code 1 when a promise was broken."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from time import perf_counter
+
+from benchmarks.soak.crowds import soak_idle, soak_leak, soak_slow
+from benchmarks.soak.loss import soak_loss
+
+
+async def _loss(options: argparse.Namespace) -> list[str]:
+    outcome = await soak_loss(
+        clients=options.clients, seconds=options.seconds, rate=options.rate, pauses=(0.1, 20.0, 30.0)
+    )
+    figures = {name: value for name, value in asdict(outcome).items() if name != "broken"}
+    print("  " + ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in figures.items()))
+    return outcome.broken
+
+
+PARTS: Mapping[str, Callable[[argparse.Namespace], Awaitable[list[str]]]] = {
+    "loss": _loss,
+    "leak": lambda options: soak_leak(options.connects),
+    "slow": lambda options: soak_slow(options.clients),
+    "idle": lambda options: soak_idle(options.idle, options.minutes * 60),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help=f"of {', '.join(PARTS)}; all when not stated")
+    parser.add_argument("--clients", type=int, default=1_000)
+    parser.add_argument("--seconds", type=float, default=120.0, help="how long things are killed")
+    parser.add_argument("--rate", type=float, default=200.0, help="events a second")
+    parser.add_argument("--connects", type=int, default=100_000)
+    parser.add_argument("--idle", type=int, default=10_000)
+    parser.add_argument("--minutes", type=float, default=10.0, help="how long idle connections are held")
+    options = parser.parse_args()
+    broken: list[str] = []
+    for part in options.parts or PARTS:
+        started = perf_counter()
+        print(f"{part}:", flush=True)
+        found = asyncio.run(_awaited(PARTS[part](options)))
+        for line in found[:20]:
+            print(f"  BROKEN: {line}")
+        verdict = f"{len(found)} broken promises" if found else "every promise kept"
+        print(f"  {verdict} ({perf_counter() - started:.0f} s)", flush=True)
+        broken += found
+    sys.exit(1 if broken else 0)
+
+
+async def _awaited(work: Awaitable[list[str]]) -> list[str]:
+    return await work
+
+
+if __name__ == "__main__":
+    main()
