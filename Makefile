@@ -59,6 +59,9 @@ exports-proof: .venv/.installed-dev ## Export a million rows and kill 20 jobs: m
 soak: .venv/.installed-dev ## Losses under faults, leaks, slow and idle clients of realtime; SOAK="loss leak" chooses parts
 	@$(BIN)/python -m benchmarks.soak $(SOAK)
 
+browser: .venv/.installed-dev ## Look at the demo page of realtime in headless Chromium, which has to be there
+	@$(BIN)/python -m benchmarks.browser
+
 format: .venv/.installed-dev ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format

@@ -36,7 +36,7 @@ PATTERNS = ("*.md", "docs/*.md", "docs/decisions/*.md", "core/*.md", "plugins/*/
 PAGES = sorted(path.relative_to(ROOT).as_posix() for pattern in PATTERNS for path in ROOT.glob(pattern))
 BLOCK = re.compile(r"^(?P<fence>`{3,})(?P<info>[^\n`]+)\n(?P<text>.*?)^(?P=fence)$", re.DOTALL | re.MULTILINE)
 # Read by people only: output, shell commands that leave the machine, drawings.
-NOT_RUN = {"text", "sh", "json", "toml", "http", "dockerfile", "ini", "nginx"}
+NOT_RUN = {"text", "sh", "json", "toml", "http", "dockerfile", "ini", "js", "nginx"}
 DOCUMENTED_PORT = "8000"
 VARIABLE = re.compile(r"([A-Z]+)=\$\(")
 START_TIMEOUT = 60.0

@@ -88,7 +88,7 @@ PROTOCOLS: dict[str, list[str]] = {
     RAW: ["--path", "/"],
     OURS: ["--identified", "--wait-for", '"connected"'],
     SOCKETIO: ["--path", "/socket.io/?EIO=4&transport=websocket", "--first", "40", "--wait-for", "40{"],
-    IDLE: [],
+    IDLE: ["--identified"],  # the same handshake: what a client sends is kept as long as it stays
 }
 
 

@@ -12,9 +12,8 @@ from benchmarks.soak.loss import soak_loss
 
 
 async def _loss(options: argparse.Namespace) -> list[str]:
-    outcome = await soak_loss(
-        clients=options.clients, seconds=options.seconds, rate=options.rate, pauses=(0.1, 20.0, 30.0)
-    )
+    pauses = (0.1, 20.0 / options.haste, 30.0 / options.haste)
+    outcome = await soak_loss(clients=options.clients, seconds=options.seconds, rate=options.rate, pauses=pauses)
     figures = {name: value for name, value in asdict(outcome).items() if name != "broken"}
     print("  " + ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in figures.items()))
     return outcome.broken
@@ -34,6 +33,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=1_000)
     parser.add_argument("--seconds", type=float, default=120.0, help="how long things are killed")
     parser.add_argument("--rate", type=float, default=200.0, help="events a second")
+    parser.add_argument("--haste", type=float, default=1.0, help="how much more often workers and Valkey are killed")
     parser.add_argument("--connects", type=int, default=100_000)
     parser.add_argument("--idle", type=int, default=10_000)
     parser.add_argument("--minutes", type=float, default=10.0, help="how long idle connections are held")

@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from starlette.types import Message, Send
@@ -46,7 +46,7 @@ class Connection(ABC):
         self.network = network
         self.identity: Identity | None = None
         self.expires = float("inf")
-        self.topics: set[str] = set()
+        self.topics: list[str] = []  # smaller than a set, and there are few
         self.goodbye: Goodbye | None = None
         self.outlet = Outlet(self._wire, self, settings, is_socket=self.is_socket)
 
@@ -126,6 +126,10 @@ class Stream(Connection):
     @property
     def is_socket(self) -> bool:
         return False
+
+    async def begin(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Send the head of the answer."""
+        await self._send({"type": "http.response.start", "status": 200, "headers": list(headers)})
 
     def farewell(self, goodbye: Goodbye) -> list[Message]:
         close = goodbye.close

@@ -38,11 +38,13 @@ class Hub(LogListener):
         """Hand events of a topic to a connection from now on; returns the position that is now."""
         now = self.position
         self._listeners.setdefault(topic, {})[connection] = now.offset
-        connection.topics.add(topic)
+        if topic not in connection.topics:
+            connection.topics.append(topic)
         return now
 
     def unlisten(self, connection: Connection, topic: str) -> None:
-        connection.topics.discard(topic)
+        if topic in connection.topics:
+            connection.topics.remove(topic)
         listeners = self._listeners.get(topic)
         if listeners is not None:
             listeners.pop(connection, None)

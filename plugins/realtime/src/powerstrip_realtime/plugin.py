@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from powerstrip import BackgroundTask, HookCalls, Plugin, Routes, Services, hookimpl
-from powerstrip_realtime import routes
+from powerstrip_realtime import pages, routes
 from powerstrip_realtime.assembly import collect_topics, running_realtime
 from powerstrip_realtime.notifications import Notifications
 from powerstrip_realtime.presence import Attendance
@@ -34,7 +34,11 @@ class Realtime(Plugin[RealtimeSettings]):
 
     @hookimpl
     def register_routes(self) -> Sequence[Routes]:
-        return [Routes(routes.socket_router, version=None), Routes(routes.router)]
+        return [
+            Routes(routes.socket_router, version=None),
+            Routes(pages.page_router, version=None),
+            Routes(routes.router),
+        ]
 
     @hookimpl
     def register_tasks(self) -> Sequence[BackgroundTask]:

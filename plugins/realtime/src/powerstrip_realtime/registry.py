@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -27,7 +27,7 @@ class Registry:
         self._host = host
         self._clock = clock
         self._connections: dict[Connection, None] = {}
-        self._of_user: defaultdict[str, dict[Connection, None]] = defaultdict(dict)
+        self._of_user: dict[str, tuple[Connection, ...]] = {}  # most users have one
         self._of_network: Counter[str] = Counter()
         self._unidentified: Counter[str] = Counter()
         self._places = 0
@@ -41,22 +41,21 @@ class Registry:
         return iter(tuple(self._connections))
 
     def of_user(self, user_id: str) -> tuple[Connection, ...]:
-        return tuple(self._of_user.get(user_id, ()))
+        return self._of_user.get(user_id, ())
 
-    @contextmanager
-    def place(self, network: str) -> Iterator[None]:
-        """One of the places that this process has, and that an address has. Raises TooManyConnections."""
+    def take_place(self, network: str) -> None:
+        """Take one of the places that this process has, and that an address has. Raises TooManyConnections."""
         limits = self._settings.limits
         if self._places >= limits.connections or self._of_network[network] >= limits.connections_per_address:
             self._note_refusal(network)
             raise TooManyConnections
         self._places += 1
         self._of_network[network] += 1
-        try:
-            yield
-        finally:
-            self._places -= 1
-            _count_down(self._of_network, network)
+
+    def give_place(self, network: str) -> None:
+        """Give it back."""
+        self._places -= 1
+        _count_down(self._of_network, network)
 
     @contextmanager
     def unidentified(self, network: str) -> Iterator[None]:
@@ -72,7 +71,7 @@ class Registry:
 
     def check_user(self, identity: Identity) -> None:
         """Raises TooManyConnections for a user who has as many as one may have."""
-        if len(self._of_user.get(identity.id, ())) >= self._settings.limits.connections_per_user:
+        if len(self.of_user(identity.id)) >= self._settings.limits.connections_per_user:
             raise TooManyConnections("You have too many connections.")
 
     def add(self, connection: Connection, identity: Identity) -> None:
@@ -80,7 +79,7 @@ class Registry:
         self.check_user(identity)
         self.renew(connection, identity)
         self._connections[connection] = None
-        self._of_user[identity.id][connection] = None
+        self._of_user[identity.id] = (*self.of_user(identity.id), connection)
         if self._is_draining:
             connection.close(self._restart())
 
@@ -92,10 +91,12 @@ class Registry:
     def remove(self, connection: Connection) -> None:
         self._connections.pop(connection, None)
         identity = connection.identity
-        if identity is not None and identity.id in self._of_user:
-            self._of_user[identity.id].pop(connection, None)
-            if not self._of_user[identity.id]:
-                del self._of_user[identity.id]
+        if identity is not None:
+            others = tuple(other for other in self.of_user(identity.id) if other is not connection)
+            if others:
+                self._of_user[identity.id] = others
+            else:
+                self._of_user.pop(identity.id, None)
 
     async def on_event(self, event: Event) -> None:
         """Close connections whose user or session may no longer do what it could: see `powerstrip.Identity`."""

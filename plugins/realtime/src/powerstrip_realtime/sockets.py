@@ -3,11 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import ExitStack
 from typing import Any
 
 from fastapi.requests import HTTPConnection
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from powerstrip import (
     Access,
@@ -46,6 +45,8 @@ logger = logging.getLogger(__name__)
 
 _MOST_TOPICS_ASKED = 100
 
+First = tuple[Identity, Sequence[str], LogPosition | None]
+
 
 class SocketEndpoint:
     """The ASGI application behind the WebSocket routes: it hands over to the running `Sockets`."""
@@ -53,8 +54,7 @@ class SocketEndpoint:
     access = Access("identity")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        connection = HTTPConnection(scope)
-        await services_of(connection)[Sockets].serve(connection, receive, send)
+        await services_of(HTTPConnection(scope))[Sockets].serve(scope, receive, send)
 
 
 class Sockets:
@@ -80,45 +80,42 @@ class Sockets:
         self._clock = clock
         self._limit = RateLimit(settings.limits.messages, scope="realtime messages")
 
-    async def serve(self, connection: HTTPConnection, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One WebSocket, from its handshake to its end. A Problem raised before it is accepted is the HTTP answer."""
         await receive()
-        network = network_of(connection.client.host if connection.client else "unknown")
+        client = scope.get("client")
+        network = network_of(client[0] if client else "unknown")
+        self._registry.take_place(network)
+        socket = Socket(send, network, self._settings.queue, self._clock, log_slow)
+        try:
+            # Thousands of connections wait below: what only the handshake needs must not wait with them.
+            if await self._begin(socket, scope, receive, send):
+                await self._converse(socket, scope, receive)
+        finally:
+            self._hub.leave(socket)
+            self._registry.remove(socket)
+            self._registry.give_place(network)
+            socket.gone()
+            await socket.closed()
+
+    async def _begin(self, socket: Socket, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Judge the handshake, accept it and let the client sign in; tells whether it has."""
+        connection = HTTPConnection(scope)
         self._admission.check_origin(connection)
         topics, since = _asked(connection)
-        with ExitStack() as stack:
-            stack.enter_context(self._registry.place(network))
-            identity = await self._admission.identify(connection)
-            if identity is not None:
-                _check_owner(connection, identity)
-                self._registry.check_user(identity)
-                unidentified = None
-            else:
-                unidentified = stack.enter_context(ExitStack())
-                unidentified.enter_context(self._registry.unidentified(network))
-            await send({"type": "websocket.accept", "subprotocol": subprotocol_of(connection), "headers": []})
-            socket = Socket(send, network, self._settings.queue, self._clock, log_slow)
-            client = _Client(self, connection, socket, receive)
-            try:
-                if identity is None and unidentified is not None:
-                    first = await client.first_message()
-                    if first is None:
-                        return
-                    identity, topics, since = first
-                    unidentified.close()
-                await self._converse(client, identity, topics, since)
-            finally:
-                self._hub.leave(socket)
-                self._registry.remove(socket)
-                socket.gone()
-                await socket.closed()
-
-    async def _converse(
-        self, client: "_Client", identity: Identity | None, topics: Sequence[str], since: LogPosition | None
-    ) -> None:
+        identity = await self._admission.identify(connection)
+        accept: Message = {"type": "websocket.accept", "subprotocol": subprotocol_of(connection), "headers": []}
         if identity is None:
-            return
-        socket = client.socket
+            with self._registry.unidentified(socket.network):
+                await send(accept)
+                first = await self._first_message(socket, connection, receive)
+            if first is None:
+                return False
+            identity, topics, since = first
+        else:
+            _check_owner(connection, identity)
+            self._registry.check_user(identity)
+            await send(accept)
         try:
             self._registry.add(socket, identity)
             await self._sessions.open(socket, identity, topics, since)
@@ -127,21 +124,23 @@ class Sockets:
         except Problem as problem:
             socket.outlet.release([failure(None, problem)])
             socket.close(Goodbye(Close.FORBIDDEN))
-        while (text := await client.message()) is not None:
+        return True
+
+    async def _converse(self, socket: Socket, scope: Scope, receive: Receive) -> None:
+        while (text := self._text_of(socket, await receive())) is not None:
             if text == "ping":
                 socket.outlet.push(Raw("pong"))
             else:
-                await self._answer(client, text)
+                await self._answer(socket, scope, text)
 
-    async def _answer(self, client: "_Client", text: str) -> None:
+    async def _answer(self, socket: Socket, scope: Scope, text: str) -> None:
         """Do what a message asks for; what is wrong with it is answered, and ends the connection if it goes on."""
-        socket = client.socket
         to: Any = None
         try:
-            await self._limit.count(client.connection)
+            await self._limit.count(HTTPConnection(scope))
             command = parse(text)
             to = command.id
-            await self._do(client, command)
+            await self._do(socket, command)
         except Problem as problem:
             to = command_id(text) if isinstance(problem, InvalidMessage) else to
             socket.outlet.push(failure(to, problem))
@@ -149,8 +148,7 @@ class Sockets:
             if socket.errors >= self._settings.limits.errors:
                 socket.close(Goodbye(Close.TOO_MANY_ERRORS))
 
-    async def _do(self, client: "_Client", command: AnyCommand) -> None:
-        socket = client.socket
+    async def _do(self, socket: Socket, command: AnyCommand) -> None:
         match command:
             case Ping():
                 socket.outlet.push(reply(command.id, {"time": timestamp(self._clock.now())}))
@@ -166,16 +164,16 @@ class Sockets:
                 if since is not None:
                     await self._sessions.resume(socket, command.id, since)
             case Authenticate():
-                await self._renew(client, command)
+                await self._renew(socket, command)
 
-    async def _renew(self, client: "_Client", command: Authenticate) -> None:
+    async def _renew(self, socket: Socket, command: Authenticate) -> None:
         """Sign in again: as the same user, or not at all."""
         identity = await self.identify(command)
-        before = client.socket.identity
+        before = socket.identity
         if before is None or identity.id != before.id:
             raise NotYourConnection
-        self._registry.renew(client.socket, identity)
-        client.socket.outlet.push(reply(command.id, {"user_id": identity.id}))
+        self._registry.renew(socket, identity)
+        socket.outlet.push(reply(command.id, {"user_id": identity.id}))
 
     async def identify(self, command: Authenticate) -> Identity:
         """Who a message says it is from. Raises a Problem for credentials that won't do."""
@@ -185,39 +183,24 @@ class Sockets:
             return await self._admission.by_token(command.token)
         raise InvalidMessage("Send a token or a ticket.")
 
-    @property
-    def settings(self) -> RealtimeSettings:
-        return self._settings
-
-
-class _Client:
-    """The other end of one WebSocket."""
-
-    def __init__(self, sockets: Sockets, connection: HTTPConnection, socket: Socket, receive: Receive) -> None:
-        self._sockets = sockets
-        self.connection = connection
-        self.socket = socket
-        self._receive = receive
-
-    async def message(self) -> str | None:
-        """The next text, or None when there will be no more."""
-        message = await self._receive()
+    def _text_of(self, socket: Socket, message: Message) -> str | None:
+        """The text of a message, or None when there will be no more."""
         if message["type"] != "websocket.receive":
             return None
         text: str | None = message.get("text")
         if text is None:
-            self.socket.close(Goodbye(Close.UNSUPPORTED))
-        elif _is_larger(text, self._sockets.settings.limits.message_size):
-            self.socket.close(Goodbye(Close.TOO_LARGE))
-        return text if self.socket.is_open else None
+            socket.close(Goodbye(Close.UNSUPPORTED))
+        elif _is_larger(text, self._settings.limits.message_size):
+            socket.close(Goodbye(Close.TOO_LARGE))
+        return text if socket.is_open else None
 
-    async def first_message(self) -> tuple[Identity, Sequence[str], LogPosition | None] | None:
+    async def _first_message(self, socket: Socket, connection: HTTPConnection, receive: Receive) -> First | None:
         """Who it is and what it wants, by its first message; None if it does not say so, and is told goodbye."""
         try:
-            async with asyncio.timeout(self._sockets.settings.sign_in.first_message_timeout):
-                text = await self.message()
+            async with asyncio.timeout(self._settings.sign_in.first_message_timeout):
+                text = self._text_of(socket, await receive())
         except TimeoutError:
-            self.socket.close(Goodbye(Close.SIGN_IN_TIMEOUT))
+            socket.close(Goodbye(Close.SIGN_IN_TIMEOUT))
             return None
         if text is None:
             return None
@@ -226,14 +209,14 @@ class _Client:
             if not isinstance(command, Authenticate):
                 raise InvalidMessage("The first message has to sign in.")
             since = position_of(command.since)
-            identity = await self._sockets.identify(command)
-            _check_owner(self.connection, identity)
+            identity = await self.identify(command)
+            _check_owner(connection, identity)
         except NotYourConnection:
-            self.socket.close(Goodbye(Close.FORBIDDEN))
+            socket.close(Goodbye(Close.FORBIDDEN))
         except RateLimitExceeded:
-            self.socket.close(Goodbye(Close.TOO_MANY_CONNECTIONS))
+            socket.close(Goodbye(Close.TOO_MANY_CONNECTIONS))
         except Problem:
-            self.socket.close(Goodbye(Close.SIGN_IN_FAILED))
+            socket.close(Goodbye(Close.SIGN_IN_FAILED))
         else:
             return identity, command.topics, since
         return None

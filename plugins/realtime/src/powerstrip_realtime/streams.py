@@ -1,6 +1,5 @@
 """Event streams: the same events over HTTP, for those who only listen (HTML, 9.2)."""
 
-from contextlib import ExitStack
 from typing import Annotated, Any
 
 from fastapi import Query, Request
@@ -67,20 +66,27 @@ class Streams:
         """One event stream, from its head to its end."""
         client = scope.get("client")
         network = network_of(client[0] if client else "unknown")
-        with ExitStack() as stack:
-            stack.enter_context(self._registry.place(network))
+        self._registry.take_place(network)
+        try:
             stream = Stream(send, network, self.settings.queue, self._clock, log_slow)
             self._registry.add(stream, identity)
-            try:
-                await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
-                await self._sessions.open(stream, identity, topics, since)
-                while (await receive())["type"] != "http.disconnect":
-                    pass
-            finally:
-                self._hub.leave(stream)
-                self._registry.remove(stream)
-                stream.gone()
-                await stream.closed()
+            await self._listen(stream, identity, topics, since, receive)
+        finally:
+            self._registry.give_place(network)
+
+    async def _listen(
+        self, stream: Stream, identity: Identity, topics: list[str], since: LogPosition | None, receive: Receive
+    ) -> None:
+        try:
+            await stream.begin(_HEADERS)
+            await self._sessions.open(stream, identity, topics, since)
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        finally:
+            self._hub.leave(stream)
+            self._registry.remove(stream)
+            stream.gone()
+            await stream.closed()
 
 
 class EventStream(Response):

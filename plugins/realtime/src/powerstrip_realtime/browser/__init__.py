@@ -1,0 +1,1 @@
+"""What browsers load: the client module, and the demo page that shows it at work."""
