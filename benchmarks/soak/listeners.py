@@ -72,13 +72,14 @@ def broken_promises(journal: Sequence[int], confirmed: Sequence[int]) -> list[st
     """What a client was told twice, or neither told nor warned of. `confirmed` are its room's events in their order."""
     seen: dict[int, int] = {}
     broken = []
+    losses = [at for at, number in enumerate(journal) if number == LOSS]
     for at, number in enumerate(journal):
         if number == LOSS:
             continue
-        if number in seen:
+        # Who was told of a loss loads anew, and may then be told again what it had seen before.
+        if number in seen and not any(seen[number] <= loss <= at for loss in losses):
             broken.append(f"{number} came twice")
         seen[number] = at
-    losses = [at for at, number in enumerate(journal) if number == LOSS]
     for index, number in enumerate(confirmed):
         if number in seen:
             continue

@@ -8,14 +8,15 @@ import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import yaml
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 
 from benchmarks.distributions import write_distribution
-from powerstrip import Event, EventBus, Plugin, PluginSettings, Routes, hookimpl, public, service
+from powerstrip import Event, EventBus, EventLog, Plugin, PluginSettings, Routes, hookimpl, public, services_of
 from powerstrip_realtime import Topic
+from powerstrip_redis.event_log import RedisEventLog
 
 START_LIMIT = 60.0
 
@@ -23,9 +24,13 @@ router = APIRouter(dependencies=[Depends(public)])
 
 
 @router.post("/soak/events")
-async def publish(topic: str, number: int, bus: Annotated[EventBus, Depends(service(EventBus))]) -> dict[str, int]:
-    """Publish a numbered event."""
-    await bus.publish(Event(topic, "soak", number, id=f"{topic}-{number}"))
+async def publish(request: Request, topic: str, number: int) -> dict[str, int]:
+    """Publish a numbered event; answers when the log has it, for one that waits in a process may die with it."""
+    services = services_of(request)
+    await services[EventBus].publish(Event(topic, "soak", number, id=f"{topic}-{number}"))
+    log = services.get(EventLog)
+    while isinstance(log, RedisEventLog) and log.waiting:  # noqa: ASYNC110 - the log has nothing to wait for
+        await asyncio.sleep(0.01)
     return {"number": number}
 
 

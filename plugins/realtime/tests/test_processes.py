@@ -7,6 +7,7 @@ import httpx2
 import pytest
 import websockets
 
+from powerstrip import EventLog, LogPosition
 from powerstrip.testing import signed_in
 from powerstrip_realtime.presence import Attendance
 
@@ -139,3 +140,20 @@ def connected(served, headers):
     from websockets.sync.client import connect  # noqa: PLC0415 - only this test is not async
 
     return connect(f"{served.base_url.replace('http', 'ws')}/ws", additional_headers=headers, open_timeout=20)
+
+
+async def test_a_process_that_is_behind_tells_nothing_twice_to_those_who_come_from_another(start_two):
+    """The last id that a client brings may be one that its new process has not heard of yet."""
+    async with start_two() as (one, other):
+        async with one.socket() as client:
+            for number in range(5):
+                await one.publish("user:ann", number)
+            *_, last = [await client.next() for _ in range(5)]
+        log = other.services[EventLog]
+        await other.until(lambda: str(log.position) == last["id"])
+        epoch, _, offset = last["id"].partition(":")
+        log._position = LogPosition(epoch, int(offset) - 3)  # as if it had not read the last three
+        async with other.socket(path=f"/ws?since={last['id']}") as client:
+            assert client.hello["data"]["recovered"] is True
+            await one.publish("user:ann", "new")
+            assert await client.events(1) == ["new"]

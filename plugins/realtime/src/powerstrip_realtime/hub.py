@@ -23,7 +23,8 @@ class Hub(LogListener):
     def __init__(self, log: EventLog, clock: Clock) -> None:
         self._log = log
         self._clock = clock
-        self._listeners: dict[str, dict[Connection, int]] = {}
+        # With the position up to which each connection has what it needs of the topic.
+        self._listeners: dict[str, dict[Connection, LogPosition]] = {}
         self._backlog: deque[LogEntry] = deque()
         self._pump: asyncio.Task[None] | None = None
         self._frames: OrderedDict[LogPosition, Frame] = OrderedDict()
@@ -34,13 +35,11 @@ class Hub(LogListener):
         """What comes after this reaches a connection that listens now."""
         return self._log.position
 
-    def listen(self, connection: Connection, topic: str) -> LogPosition:
-        """Hand events of a topic to a connection from now on; returns the position that is now."""
-        now = self.position
-        self._listeners.setdefault(topic, {})[connection] = now.offset
+    def listen(self, connection: Connection, topic: str, after: LogPosition) -> None:
+        """Hand events of a topic to a connection, those after a position only."""
+        self._listeners.setdefault(topic, {})[connection] = after
         if topic not in connection.topics:
             connection.topics.append(topic)
-        return now
 
     def unlisten(self, connection: Connection, topic: str) -> None:
         if topic in connection.topics:
@@ -103,9 +102,12 @@ class Hub(LogListener):
 
     def _tell_of_gap(self, topic: str, now: LogPosition) -> None:
         gap = notice("gap", self._clock.now(), {"recovered": False}, topic=topic, position=str(now))
-        for connection in self.listeners(topic):
-            connection.outlet.push(gap)
-            self._listeners[topic][connection] = 0  # the offsets of a new epoch begin anew
+        listeners = self._listeners[topic]
+        for connection, after in tuple(listeners.items()):
+            # One that came from another process may know more of the new epoch than this one does.
+            if after.epoch != now.epoch or after.offset < now.offset:
+                connection.outlet.push(gap)
+                listeners[connection] = now
 
     def _hand_out(self, entry: LogEntry) -> None:
         self._backlog.append(entry)
@@ -128,9 +130,9 @@ class Hub(LogListener):
         served = 0
         while self._backlog:
             entry = self._backlog.popleft()
-            frame, offset = self.frame(entry), entry.position.offset
-            for connection, start in tuple(self._listeners.get(entry.event.topic, {}).items()):
-                if offset > start:
+            frame, epoch, offset = self.frame(entry), entry.position.epoch, entry.position.offset
+            for connection, after in tuple(self._listeners.get(entry.event.topic, {}).items()):
+                if offset > after.offset or epoch != after.epoch:
                     connection.outlet.push(frame)
                     served += 1
                     if served % _AT_ONCE == 0:

@@ -22,6 +22,9 @@ class CaughtUp:
     recovered: bool | None
     """None when nobody asked."""
 
+    position: LogPosition
+    """What comes after this comes by itself."""
+
 
 class Sessions:
     """Subscriptions of connections, and what they missed."""
@@ -46,10 +49,7 @@ class Sessions:
         for topic in wanted:
             await self._topics.check(identity, topic)
         connection.outlet.hold()
-        now = self._hub.position
-        for topic in topics:
-            self._hub.listen(connection, topic)
-        caught_up = await self._catch_up(topics, since, now)
+        caught_up = await self._listen(connection, topics, since)
         data = {
             "protocol": PROTOCOL,
             "user_id": identity.id,
@@ -58,7 +58,7 @@ class Sessions:
             "replayed": len(caught_up.frames),
         }
         # The position comes with the last frame that is replayed: who is cut off before has to ask again.
-        position = since if since is not None and caught_up.frames else now
+        position = since if since is not None and caught_up.frames else caught_up.position
         hello = notice("connected", self._clock.now(), data, position=str(position))
         connection.outlet.release([hello, *caught_up.frames])
 
@@ -70,26 +70,24 @@ class Sessions:
         await self._topics.check(_identity(connection), topic)
         if topic not in connection.topics and len(connection.topics) >= self._limits.topics:
             raise TooManyTopics
-        now = self._hub.position if topic in connection.topics else self._hub.listen(connection, topic)
-        await self._answer(connection, to, [topic], since, now)
+        await self._answer(connection, to, [topic], since)
 
     async def resume(self, connection: Connection, to: Any, since: LogPosition) -> None:
         """Send what was missed in all topics of a connection, after the answer."""
         # Shown again only to those who still may.
         for topic in connection.topics:
             await self._topics.check(_identity(connection), topic)
-        await self._answer(connection, to, list(connection.topics), since, self._hub.position)
+        await self._answer(connection, to, list(connection.topics), since)
 
-    async def _answer(
-        self, connection: Connection, to: Any, topics: list[str], since: LogPosition | None, now: LogPosition
-    ) -> None:
+    async def _answer(self, connection: Connection, to: Any, topics: list[str], since: LogPosition | None) -> None:
         connection.outlet.hold()
         frames: list[Frame] = []
         try:
-            caught_up = await self._catch_up(topics, since, now)
+            fresh = [topic for topic in topics if topic not in connection.topics]
+            caught_up = await (self._listen(connection, fresh, since) if fresh else self._look_back(topics, since))
             data = {
                 "topics": topics,
-                "position": str(now),
+                "position": str(caught_up.position),
                 "recovered": caught_up.recovered,
                 "replayed": len(caught_up.frames),
             }
@@ -100,18 +98,37 @@ class Sessions:
     def unsubscribe(self, connection: Connection, topic: str) -> None:
         self._hub.unlisten(connection, topic)
 
-    async def _catch_up(self, topics: Iterable[str], since: LogPosition | None, now: LogPosition) -> CaughtUp:
+    async def _listen(self, connection: Connection, topics: Sequence[str], since: LogPosition | None) -> CaughtUp:
+        """Listen to topics from now on, or from where the client is if that is later: another process may have told it
+        what this one has not heard of yet. Then look back."""
+        now = self._hub.position
+        is_ahead = since is not None and (since.epoch != now.epoch or since.offset > now.offset)
+        after = since if since is not None and is_ahead else now
+        for topic in topics:
+            self._hub.listen(connection, topic, after)
+        caught_up = await self._catch_up(topics, since, after)
+        if caught_up.recovered is False and after is not now:
+            after = self._hub.position
+            for topic in topics:
+                self._hub.listen(connection, topic, after)
+            return CaughtUp([], recovered=False, position=after)
+        return caught_up
+
+    async def _look_back(self, topics: Sequence[str], since: LogPosition | None) -> CaughtUp:
+        return await self._catch_up(topics, since, self._hub.position)
+
+    async def _catch_up(self, topics: Iterable[str], since: LogPosition | None, until: LogPosition) -> CaughtUp:
         if since is None:
-            return CaughtUp([], None)
+            return CaughtUp([], None, until)
         entries: list[LogEntry] = []
         for topic in list(topics):
             replay = await self._log.since(topic, since)
             if not replay.is_complete:
-                return CaughtUp([], recovered=False)  # never a part of it: the client has to load anew
-            # What came after `now` comes by itself.
-            entries += [entry for entry in replay.entries if entry.position.offset <= now.offset]
+                return CaughtUp([], recovered=False, position=until)  # never a part of it: the client has to load anew
+            # What came after `until` comes by itself.
+            entries += [entry for entry in replay.entries if entry.position.offset <= until.offset]
         entries.sort(key=lambda entry: entry.position.offset)
-        return CaughtUp([self._hub.frame(entry) for entry in entries], recovered=True)
+        return CaughtUp([self._hub.frame(entry) for entry in entries], recovered=True, position=until)
 
 
 def _identity(connection: Connection) -> Identity:

@@ -61,6 +61,11 @@ class RedisEventLog(EventLog):
     def position(self) -> LogPosition:
         return self._position
 
+    @property
+    def waiting(self) -> int:
+        """Events that wait in this process for the server."""
+        return len(self._pending)
+
     async def append(self, event: Event) -> None:
         json.dumps(event.data)  # raises TypeError for what is no JSON, whether or not the server is there
         if self._pending:
