@@ -24,6 +24,7 @@ from benchmarks.sections import (
     sign_in,
     sockets,
     startup,
+    swap,
 )
 
 FOLDER = Path(__file__).parent / "results"
@@ -37,6 +38,7 @@ SECTIONS: Mapping[str, Callable[[], Section]] = {
     "L": ratelimit_memory.run,
     "G": exports.run,
     "R": ratelimit_redis.run,
+    "S": swap.run,
     "U": accounts.run,
     "V": sign_in.run,
     "W": realtime.run,

@@ -1,4 +1,4 @@
-"""The command: `python -m benchmarks.soak loss leak slow idle`; exit code 1 when a promise was broken."""
+"""The command: `python -m benchmarks.soak loss leak slow idle reload`; exit code 1 when a promise was broken."""
 
 import argparse
 import asyncio
@@ -9,6 +9,7 @@ from time import perf_counter
 
 from benchmarks.soak.crowds import soak_idle, soak_leak, soak_slow
 from benchmarks.soak.loss import soak_loss
+from benchmarks.soak.reload import soak_reload
 
 
 async def _loss(options: argparse.Namespace) -> list[str]:
@@ -24,6 +25,7 @@ PARTS: Mapping[str, Callable[[argparse.Namespace], Awaitable[list[str]]]] = {
     "leak": lambda options: soak_leak(options.connects),
     "slow": lambda options: soak_slow(options.clients),
     "idle": lambda options: soak_idle(options.idle, options.minutes * 60),
+    "reload": soak_reload,
 }
 
 
@@ -31,12 +33,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help=f"of {', '.join(PARTS)}; all when not stated")
     parser.add_argument("--clients", type=int, default=1_000)
-    parser.add_argument("--seconds", type=float, default=120.0, help="how long things are killed")
+    parser.add_argument("--seconds", type=float, default=120.0, help="how long things are killed, or reloaded")
     parser.add_argument("--rate", type=float, default=200.0, help="events a second")
     parser.add_argument("--haste", type=float, default=1.0, help="how much more often workers and Valkey are killed")
     parser.add_argument("--connects", type=int, default=100_000)
     parser.add_argument("--idle", type=int, default=10_000)
     parser.add_argument("--minutes", type=float, default=10.0, help="how long idle connections are held")
+    parser.add_argument("--workers", nargs="+", type=int, default=[1, 4], help="of the server that is reloaded")
+    parser.add_argument("--reloads", type=int, default=200)
+    parser.add_argument("--requests", type=float, default=500.0, help="a second while reloading, at half load at most")
     options = parser.parse_args()
     broken: list[str] = []
     for part in options.parts or PARTS:

@@ -48,7 +48,7 @@ class Dispatcher:
             raise RuntimeError("no generation is serving: the server must run the lifespan first")
         leases = generation.leases
         call = Call(leases, scope, receive, send)
-        leases.add(call)
+        leases.calls.add(call)
         try:
             scope["app"] = generation.application
             scope["powerstrip.call"] = call
@@ -58,9 +58,12 @@ class Dispatcher:
                 raise
             call.task.uncancel()
         finally:
-            leases.remove(call)
+            leases.calls.discard(call)
+            if leases.watchers:
+                leases.note()
             for key in _LEADING_TO_PLUGINS:
-                scope.pop(key, None)
+                if key in scope:
+                    del scope[key]
         if call.is_ended and not await call.settle():
             problem = PluginUnavailable("the plugin that answers is being stopped", headers={"Retry-After": "1"})
             await Problems().response(problem, scope)(scope, receive, send)

@@ -23,19 +23,19 @@ class Call:
     It stands between the server and the application. `owner` is the plugin whose route answers, once that is known.
     """
 
-    __slots__ = ("_leases", "_receive", "_send", "_waiter", "finished", "head", "is_ended", "kind", "owner", "task")
+    # Of the class, and not set for each call: most calls are over before any of them changes.
+    owner: str | None = None
+    head: Message | None = None  # of the response; a WebSocket's is its accepted handshake
+    finished = False
+    is_ended = False
+    _waiter: "asyncio.Task[object] | None" = None
 
     def __init__(self, leases: "Leases", scope: Scope, receive: Receive, send: Send) -> None:
-        self.kind: str = scope["type"]
-        self.owner: str | None = None
-        self.head: Message | None = None  # of the response; a WebSocket's is its accepted handshake
-        self.finished = False
-        self.is_ended = False
+        self.kind = scope["type"]
         self.task = asyncio.current_task()
         self._leases = leases
         self._receive = receive
         self._send = send
-        self._waiter: asyncio.Task[object] | None = None
 
     @property
     def server_send(self) -> Send:
@@ -75,9 +75,10 @@ class Call:
         kind = message["type"]
         if kind == "http.response.body":
             self.finished = not message.get("more_body", False)
-        elif kind in ("http.response.start", "websocket.accept"):
+        elif kind == "http.response.start" or kind == "websocket.accept":  # noqa: PLR1714 - quicker than a tuple
             self.head = message
-            self._leases.note()
+            if self._leases.watchers:
+                self._leases.note()
         elif kind == "websocket.close":
             self.finished = True
         return self._send(message)
@@ -123,43 +124,36 @@ class Leases:
     """The calls that lease one generation."""
 
     def __init__(self) -> None:
-        self._calls: set[Call] = set()
-        self._watchers: set[asyncio.Event] = set()  # of those who wait for calls to end
+        self.calls: set[Call] = set()
+        self.watchers: set[asyncio.Event] = set()  # of those who wait for calls to end
 
     def __len__(self) -> int:
-        return len(self._calls)
-
-    def add(self, call: Call) -> None:
-        self._calls.add(call)
-
-    def remove(self, call: Call) -> None:
-        self._calls.discard(call)
-        self.note()
+        return len(self.calls)
 
     def note(self) -> None:
-        for changed in self._watchers:
+        for changed in self.watchers:
             changed.set()
 
     def of(self, plugins: Collection[str]) -> list[Call]:
         """The calls that these plugins answer."""
-        return [call for call in self._calls if call.owner in plugins]
+        return [call for call in self.calls if call.owner in plugins]
 
     def holding(self, leaving: Collection[str]) -> list[Call]:
         """The calls that may need plugins that leave: their own, and all others that are not meant to stay open."""
-        return [call for call in self._calls if call.owner in leaving or not call.is_lasting]
+        return [call for call in self.calls if call.owner in leaving or not call.is_lasting]
 
     def unrouted(self) -> list[Call]:
         """The calls of which nobody knows yet who answers them."""
-        return [call for call in self._calls if call.owner is None]
+        return [call for call in self.calls if call.owner is None]
 
     @contextmanager
     def watched(self, changed: asyncio.Event) -> Iterator[None]:
         """Set `changed` whenever a call ends, or turns out to be one that stays open."""
-        self._watchers.add(changed)
+        self.watchers.add(changed)
         try:
             yield
         finally:
-            self._watchers.discard(changed)
+            self.watchers.discard(changed)
 
 
 async def wait_for_calls(everywhere: Sequence[Leases], leaving: Collection[str], seconds: float) -> bool:

@@ -1,0 +1,92 @@
+"""WebSockets and event streams that listen for numbered events, and notice each one that is missing."""
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+
+@dataclass
+class Heard:
+    """The numbers that one connection was told, and why it ended before it was closed."""
+
+    name: str
+    numbers: list[int] = field(default_factory=list)
+    ended: str | None = None
+
+
+class Listeners:
+    """Many connections of one person."""
+
+    def __init__(self, port: int, token: str) -> None:
+        self._port = port
+        self._token = token
+        self._tasks: list[asyncio.Task[None]] = []
+        self.heard: list[Heard] = []
+
+    async def open(self, sockets: int, streams: int) -> None:
+        """Open them all; returns when each is connected."""
+        ready = []
+        for number in range(sockets + streams):
+            is_socket = number < sockets
+            heard = Heard(f"{'WebSocket' if is_socket else 'event stream'} {number}")
+            self.heard.append(heard)
+            connected = asyncio.get_running_loop().create_future()
+            listen = self._socket if is_socket else self._stream
+            self._tasks.append(asyncio.create_task(listen(heard, connected)))
+            ready.append(connected)
+            if number % 10 == 9:
+                await asyncio.gather(*ready)
+        await asyncio.gather(*ready)
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def complaints(self, sent: int) -> list[str]:
+        """What the connections did not hear, or heard twice, of the numbers below `sent`."""
+        expected = list(range(sent))
+        found = [f"{one.name} ended: {one.ended}" for one in self.heard if one.ended]
+        for one in self.heard:
+            if one.ended is None and one.numbers != expected:
+                missing = sorted(set(expected) - set(one.numbers))
+                found.append(f"{one.name} heard {len(one.numbers)} of {sent} events; missing {missing[:5]}")
+        return found
+
+    async def _socket(self, heard: Heard, connected: "asyncio.Future[None]") -> None:
+        headers = {"Authorization": f"Bearer {self._token}"}
+        try:
+            async with connect(f"ws://127.0.0.1:{self._port}/ws", additional_headers=headers) as socket:
+                async for text in socket:
+                    _take(json.loads(text), heard, connected)
+                heard.ended = "closed by the server"
+        except (OSError, ConnectionClosed) as error:
+            heard.ended = repr(error)
+
+    async def _stream(self, heard: Heard, connected: "asyncio.Future[None]") -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        head = "GET /api/v1/events/stream HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n"
+        writer.write(f"{head}Authorization: Bearer {self._token}\r\n\r\n".encode())
+        try:
+            while line := await reader.readline():
+                if line.startswith(b"data:"):
+                    _take(json.loads(line[5:]), heard, connected)
+            heard.ended = "ended by the server"
+        except OSError as error:
+            heard.ended = repr(error)
+        finally:
+            writer.close()
+
+
+def _take(message: dict[str, Any], heard: Heard, connected: "asyncio.Future[None]") -> None:
+    if message.get("type") == "connected":
+        if not connected.done():
+            connected.set_result(None)
+        return
+    number = message.get("data", {}).get("data", {}).get("number") if isinstance(message.get("data"), dict) else None
+    if number is not None:
+        heard.numbers.append(number)
