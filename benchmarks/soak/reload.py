@@ -14,8 +14,8 @@ from typing import Any
 import httpx2
 
 from benchmarks.soak.audience import Listeners
-from benchmarks.soak.traffic import Answer, Client, Traffic, drive, sustained
 from benchmarks.soak.reload_server import ACCOUNTS, COUNTED, Server, running
+from benchmarks.soak.traffic import Answer, Client, Traffic, drive, sustained
 
 SOCKETS, STREAMS = 100, 20
 LINE = 200  # characters of an account in a download, roughly
