@@ -1,5 +1,6 @@
 """Puts the running parts together."""
 
+import asyncio
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -8,10 +9,11 @@ from powerstrip import Clock, Services
 from powerstrip_database import Database
 from powerstrip_exports.audit import Audit
 from powerstrip_exports.catalog import Catalog
-from powerstrip_exports.files import LocalFileStore
+from powerstrip_exports.errors import ExtraMissingError
+from powerstrip_exports.files import FileStore, LocalFileStore
 from powerstrip_exports.reading import Reading
 from powerstrip_exports.service import ExportJobs
-from powerstrip_exports.settings import ExportsSettings
+from powerstrip_exports.settings import ExportsSettings, JobSettings
 from powerstrip_exports.sqlite import reading_engine
 from powerstrip_exports.storage import Jobs
 from powerstrip_exports.streams import Streams
@@ -29,7 +31,7 @@ async def running_exports(
     database, clock = services[Database], services[Clock]
     engine = reading_engine(database) if database.dialect == "sqlite" else None
     jobs = Jobs(database, clock, lease=settings.jobs.lease, max_attempts=settings.jobs.attempts)
-    files = LocalFileStore(settings.jobs.folder)
+    files = await asyncio.to_thread(_file_store, settings.jobs)
     audit = Audit(services)
     with Threads.running(min(_MOST_THREADS, (os.cpu_count() or 1) + 1)) as threads:
         reading = Reading(database, engine, threads)
@@ -48,3 +50,14 @@ async def running_exports(
         )
         streams = Streams(reading, threads, audit, settings, clock)
         yield catalog, reading, threads, streams, worker, service, Sweep(jobs, files, settings.jobs, clock)
+
+
+def _file_store(settings: JobSettings) -> FileStore:
+    if settings.bucket is None:
+        return LocalFileStore(settings.folder)
+    try:
+        # Late: an extra, and the rest works without it.
+        from powerstrip_exports.bucket import bucket_store  # noqa: PLC0415
+    except ImportError:
+        raise ExtraMissingError("files in a bucket need a library: pip install 'powerstrip-exports[s3]'") from None
+    return bucket_store(settings.bucket)

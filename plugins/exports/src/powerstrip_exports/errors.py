@@ -11,7 +11,8 @@ Problem
 
 PowerstripError
 ├── StreamTimeoutError
-└── SourceError
+├── SourceError
+└── ExtraMissingError
 """
 
 from powerstrip import BadRequest, Conflict, Forbidden, NotFound, PowerstripError, RateLimitExceeded, ServiceUnavailable
@@ -75,3 +76,7 @@ class StreamTimeoutError(PowerstripError):
 
 class SourceError(PowerstripError):
     """A source breaks the contract: its rows don't have its columns, or there is nothing to read."""
+
+
+class ExtraMissingError(PowerstripError):
+    """A setting needs a library that is not installed."""

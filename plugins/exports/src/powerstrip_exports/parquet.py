@@ -14,7 +14,7 @@ from powerstrip_exports.cells import columns_of
 from powerstrip_exports.domain import Row
 
 # Rows of a group, which is what is in memory at a time.
-_GROUP = 64 * 1024
+_GROUP = 16 * 1024
 
 
 class ParquetEncoder:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SecretStr, StringConstraints
 
 from powerstrip import PluginSettings
 
@@ -22,6 +22,25 @@ class Budget(PluginSettings):
     """Jobs of one caller that wait or run at a time."""
 
 
+class BucketSettings(PluginSettings):
+    """A bucket in S3 or what speaks like it."""
+
+    url: Annotated[str, StringConstraints(pattern=r"^s3://[^/\s]+(/\S*)?$")]
+    """`s3://BUCKET` or `s3://BUCKET/PREFIX`: nothing else may be below it."""
+
+    endpoint: Annotated[str, StringConstraints(pattern=r"^https?://\S+$")] | None = None
+    """Where it is, unless it is at Amazon's."""
+
+    region: str | None = None
+    """Its region."""
+
+    access_key_id: SecretStr | None = None
+    """The key; without one the environment has it, as for all of Amazon's tools."""
+
+    secret_access_key: SecretStr | None = None
+    """The key's secret."""
+
+
 class JobSettings(PluginSettings):
     """Exports that become files, to be fetched later."""
 
@@ -31,6 +50,9 @@ class JobSettings(PluginSettings):
     folder: Path = Path("data/exports")
     """Where the files are, from the folder that the process was started in. Machines that work on one database must
     share it."""
+
+    bucket: BucketSettings | None = None
+    """Keep the files there instead of in `folder`."""
 
     keep: Annotated[float, Field(gt=0)] = 86_400
     """How long a file can be fetched."""
