@@ -4,12 +4,16 @@ import asyncio
 
 from powerstrip_redis.connections import CancellableConnection
 
+# An event loop that was held up may run its timers before it reads what has arrived meanwhile.
+_LAST_CHANCE = 0.005
+
 
 class Deadlines:
     """Cuts off the connections whose answers are overdue."""
 
     def __init__(self) -> None:
         self._due: dict[CancellableConnection, float] = {}
+        self._late: set[CancellableConnection] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -24,6 +28,8 @@ class Deadlines:
     def end(self, connection: CancellableConnection) -> None:
         """The answer has come, or is not waited for any more. (The timer goes on: it will serve the next.)"""
         self._due.pop(connection, None)
+        if self._late:
+            self._late.discard(connection)
 
     def close(self) -> None:
         if self._timer is not None:
@@ -38,7 +44,11 @@ class Deadlines:
         self._timer = None
         now = self._loop.time() if self._loop else 0.0
         for connection in [connection for connection, due in self._due.items() if due <= now]:
-            del self._due[connection]
-            connection.cut_off()
+            if connection in self._late:
+                self.end(connection)
+                connection.cut_off()
+            else:
+                self._late.add(connection)
+                self._due[connection] = now + _LAST_CHANCE
         if self._due:
             self._arm(min(self._due.values()))
