@@ -201,3 +201,22 @@ def test_off_means_gone(environment: Environment) -> None:
     assert "greet" not in document.text
     assert not IMPORTED.search(log.read_text())
     assert greeter["reason"] == "switched off at config.yaml:3:12"
+
+
+def test_it_is_installed_while_the_server_serves_and_answers_without_a_restart(
+    environment: Environment, wheels: Path
+) -> None:
+    python = environment.scripts / "python"
+    pip("--python", python, "uninstall", "--yes", "powerstrip-greeter")
+    with environment.serve("plugins: {}\n") as (base_url, log):
+        before = httpx2.get(f"{base_url}/api/v1/greetings/Ada").status_code
+        pip("--python", python, "install", "--no-index", "--no-deps", *wheels.glob(f"{PACKAGE}-*.whl"))
+        environment.write("plugins: {greeter: on}\n")
+        deadline = time.monotonic() + START_TIMEOUT
+        while (answer := httpx2.get(f"{base_url}/api/v1/greetings/Ada")).status_code == 404:
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+
+    assert before == 404
+    assert answer.status_code == 200
+    assert "Ada" in answer.json()["message"]
