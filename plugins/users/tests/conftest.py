@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
@@ -54,9 +55,10 @@ class Api:
 
     password = PASSWORD
 
-    def __init__(self, app: Any, client: httpx2.AsyncClient) -> None:
+    def __init__(self, app: Any, client: httpx2.AsyncClient, folder: Path) -> None:
         self.app = app
         self.http = client
+        self.folder = folder
         self._listening = ExitStack()
 
     @property
@@ -166,6 +168,29 @@ class Api:
                 await asyncio.sleep(0.02)
         return found
 
+    def forget(self) -> None:
+        """End what tests listen to."""
+        self._listening.close()
+
+    async def empty(self) -> None:
+        """Take everything out of the database and the folder, as if the application had just been installed."""
+        database = self.services[Database]
+        async with database.transaction() as session:
+            # The audit log can only grow: its triggers have to look away.
+            if database.dialect == "postgresql":
+                triggers = []
+                await session.execute(text("SET LOCAL session_replication_role = replica"))
+            else:
+                found = await session.execute(text("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'"))
+                triggers = found.all()
+            for name, _ in triggers:
+                await session.execute(text(f"DROP TRIGGER {name}"))
+            for table in reversed(User.metadata.sorted_tables):
+                await session.execute(table.delete())
+            for _, sql in triggers:
+                await session.execute(text(sql))
+        shutil.rmtree(self.folder / "data/avatars", ignore_errors=True)
+
     @contextmanager
     def noting_statements(self) -> Iterator[list[str]]:
         """The SQL of the requests made inside; that of background tasks, which run beside them, is not theirs."""
@@ -222,12 +247,31 @@ def start_shared(request, tmp_path_factory) -> Iterator[Start]:
 
 
 @pytest.fixture(scope="module")
-async def shared_on_sqlite(request, tmp_path_factory) -> AsyncGenerator[Api]:
+def start_shared_on_sqlite(request, tmp_path_factory) -> Callable[[], AbstractAsyncContextManager[Api]]:
+    """The same on SQLite, each with a database of its own."""
+
+    @asynccontextmanager
+    async def running() -> AsyncGenerator[Api]:
+        folder = tmp_path_factory.mktemp("shared")
+        for url in fresh_url("sqlite", request, folder):
+            async with starter(ConfigBuilder(folder), url, folder)() as api:
+                yield api
+
+    return running
+
+
+@pytest.fixture(scope="module")
+async def shared_on_sqlite(start_shared_on_sqlite) -> AsyncGenerator[Api]:
     """An application for all tests of a module, for what is refused and so changes nothing."""
-    folder = tmp_path_factory.mktemp("shared")
-    for url in fresh_url("sqlite", request, folder):
-        async with starter(ConfigBuilder(folder), url, folder)() as api:
-            yield api
+    async with start_shared_on_sqlite() as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+async def emptied_on_sqlite(start_shared_on_sqlite) -> AsyncGenerator[Api]:
+    """Another one, that is emptied for each test."""
+    async with start_shared_on_sqlite() as api:
+        yield api
 
 
 def starter(config: ConfigBuilder, database_url: str, folder: Path = Path()) -> Start:
@@ -257,23 +301,34 @@ def starter(config: ConfigBuilder, database_url: str, folder: Path = Path()) -> 
             application.router.lifespan_context(application),
             httpx2.AsyncClient(transport=transport, base_url="http://api.example") as http,
         ):
-            yield Api(application, http)
+            api = Api(application, http, folder)
+            yield api
+            api.forget()
 
     return running
 
 
-@pytest.fixture
-async def api(start) -> AsyncGenerator[Api]:
+@pytest.fixture(scope="module")
+async def shared(start_shared) -> AsyncGenerator[Api]:
     """An application with default settings, save for the cost of hashing."""
-    async with start() as running:
+    async with start_shared() as running:
         yield running
 
 
 @pytest.fixture
-async def api_on_sqlite(start_on_sqlite) -> AsyncGenerator[Api]:
+async def api(shared) -> AsyncGenerator[Api]:
+    """The same, as empty as it was: starting one for each test would take most of the time."""
+    await shared.empty()
+    yield shared
+    shared.forget()
+
+
+@pytest.fixture
+async def api_on_sqlite(emptied_on_sqlite) -> AsyncGenerator[Api]:
     """The same, for what the database has no part in."""
-    async with start_on_sqlite() as running:
-        yield running
+    await emptied_on_sqlite.empty()
+    yield emptied_on_sqlite
+    emptied_on_sqlite.forget()
 
 
 @pytest.fixture

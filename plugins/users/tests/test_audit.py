@@ -105,22 +105,26 @@ async def test_what_is_refused_or_changes_nothing_is_not_told(api):
     assert await entries(api, admin) == before
 
 
-async def test_a_change_that_can_not_be_told_is_not_made(api, caplog):
+async def test_a_change_that_can_not_be_told_is_not_made(start):
     """The entry is in the transaction of the change: one is never there without the other."""
-    admin = await api.admin()
-    user_id = (await api.sign_up()).json()["id"]
-    await api.execute("ALTER TABLE users_audit RENAME TO users_audit_gone")
+    async with start() as api:
+        admin = await api.admin()
+        user_id = (await api.sign_up()).json()["id"]
+        await api.execute("ALTER TABLE users_audit RENAME TO users_audit_gone")
 
-    answers = [
-        await api.patch(f"/users/{user_id}", {"full_name": "New"}, headers=admin),
-        await api.delete(f"/users/{user_id}", headers=admin),
-        await api.sign_up("other"),
-        await api.post("/users/bulk-update", {"ids": [user_id], "update": {"full_name": "New"}}, headers=admin),
-    ]
+        answers = [
+            await api.patch(f"/users/{user_id}", {"full_name": "New"}, headers=admin),
+            await api.delete(f"/users/{user_id}", headers=admin),
+            await api.sign_up("other"),
+            await api.post("/users/bulk-update", {"ids": [user_id], "update": {"full_name": "New"}}, headers=admin),
+        ]
 
-    assert [answer.status_code for answer in answers] == [500] * 4
-    assert await api.rows("SELECT username, full_name FROM users ORDER BY username") == [("ada", None), ("root", None)]
-    assert await api.rows("SELECT count(*) FROM users_outbox") == [(1,)]
+        assert [answer.status_code for answer in answers] == [500] * 4
+        assert await api.rows("SELECT username, full_name FROM users ORDER BY username") == [
+            ("ada", None),
+            ("root", None),
+        ]
+        assert await api.rows("SELECT count(*) FROM users_outbox") == [(1,)]
 
 
 @pytest.mark.parametrize("statement", ["UPDATE users_audit SET actor = 'nobody'", "DELETE FROM users_audit"])

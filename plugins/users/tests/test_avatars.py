@@ -23,8 +23,8 @@ async def shown(api, username="ada", **options):
     return await api.get(f"/users/{await api.id_of(username)}/avatar", **options)
 
 
-def files(folder):
-    return [path for path in (folder / "data/avatars").rglob("*") if path.is_file()]
+def files(api):
+    return [path for path in (api.folder / "data/avatars").rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
@@ -65,17 +65,17 @@ async def test_who_has_the_picture_is_not_sent_it_again(api):
     assert other.status_code == 200
 
 
-async def test_a_new_picture_replaces_the_old_one_and_its_file(api, tmp_path):
+async def test_a_new_picture_replaces_the_old_one_and_its_file(api):
     user = await api.user()
 
     tags = [(await send(api, user, picture(colour=colour))).headers["ETag"] for colour in ("red", "blue")]
 
     assert tags[0] != tags[1]
     assert (await shown(api)).headers["ETag"] == tags[1]
-    assert len(files(tmp_path)) == 1
+    assert len(files(api)) == 1
 
 
-async def test_a_picture_that_is_removed_is_gone_and_so_is_its_file(api, tmp_path):
+async def test_a_picture_that_is_removed_is_gone_and_so_is_its_file(api):
     user = await api.user()
     await send(api, user, picture())
 
@@ -83,7 +83,7 @@ async def test_a_picture_that_is_removed_is_gone_and_so_is_its_file(api, tmp_pat
 
     assert [answer.status_code for answer in answers] == [204, 204]
     assert (await shown(api)).status_code == 404
-    assert files(tmp_path) == []
+    assert files(api) == []
 
 
 async def test_a_user_without_a_picture_and_no_user_answer_alike(api):
@@ -97,7 +97,7 @@ async def test_a_user_without_a_picture_and_no_user_answer_alike(api):
     assert answers[0].json()["error"]["message"] == answers[1].json()["error"]["message"]
 
 
-async def test_the_picture_goes_with_the_account(api, tmp_path):
+async def test_the_picture_goes_with_the_account(api):
     user, admin = await api.user(), await api.admin()
     await send(api, user, picture())
     user_id = await api.id_of("ada")
@@ -105,7 +105,7 @@ async def test_the_picture_goes_with_the_account(api, tmp_path):
     await api.delete(f"/users/{user_id}", headers=admin)
 
     assert (await api.get(f"/users/{user_id}/avatar")).status_code == 404
-    assert files(tmp_path) == []
+    assert files(api) == []
 
 
 async def test_a_change_of_the_picture_is_in_the_log_and_is_announced(api):
@@ -130,15 +130,15 @@ async def test_pictures_may_be_for_those_who_are_signed_in(start_on_sqlite):
         assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "private, max-age=300")
 
 
-async def test_the_files_are_for_their_owner_only(api_on_sqlite, tmp_path):
+async def test_the_files_are_for_their_owner_only(api_on_sqlite):
     await send(api_on_sqlite, await api_on_sqlite.user(), picture())
 
-    ((file),) = files(tmp_path)
+    ((file),) = files(api_on_sqlite)
     assert file.stat().st_mode & 0o777 == 0o600
     assert file.parent.stat().st_mode & 0o777 == 0o700
 
 
-async def test_a_suspended_user_changes_no_picture(api, tmp_path):
+async def test_a_suspended_user_changes_no_picture(api):
     """Also when the token was still believed while the picture arrived."""
     user = await api.user()
     await api.execute("UPDATE users SET status = 'suspended'")
@@ -163,10 +163,10 @@ async def test_a_picture_is_received_however_it_is_cut_into_pieces(api_on_sqlite
     assert answer.status_code == 204
 
 
-async def test_files_without_an_account_are_swept_away_and_those_in_use_are_not(start_on_sqlite, clock, tmp_path):
+async def test_files_without_an_account_are_swept_away_and_those_in_use_are_not(start_on_sqlite, clock):
     async with start_on_sqlite(clock=clock) as api:
         await send(api, await api.user(), picture())
-    ((kept),) = files(tmp_path)
+        ((kept),) = files(api)
     stray = kept.with_name(kept.name[:33] + "0" * 32 + kept.name[65:])
     draft = kept.with_name(f"{kept.name}.0123456789abcdef.part")
     foreign = kept.with_name("notes.txt")
@@ -176,16 +176,16 @@ async def test_files_without_an_account_are_swept_away_and_those_in_use_are_not(
     async with start_on_sqlite(clock=clock) as api:
         await api.until(lambda: _async(not stray.exists() and not draft.exists()))
 
-        assert sorted(files(tmp_path)) == sorted([kept, foreign])
+        assert sorted(files(api)) == sorted([kept, foreign])
 
 
 async def _async(value):
     return value
 
 
-async def test_a_file_that_was_lost_is_not_found(api_on_sqlite, tmp_path):
+async def test_a_file_that_was_lost_is_not_found(api_on_sqlite):
     await send(api_on_sqlite, await api_on_sqlite.user(), picture())
-    ((file),) = files(tmp_path)
+    ((file),) = files(api_on_sqlite)
     file.unlink()
 
     assert (await shown(api_on_sqlite)).status_code == 404

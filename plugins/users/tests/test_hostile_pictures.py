@@ -97,7 +97,7 @@ async def user(api_on_sqlite):
     async def shown():
         return (await api_on_sqlite.get(f"/users/{await api_on_sqlite.id_of('ada')}/avatar")).content
 
-    send.headers, send.shown, send.http = headers, shown, api_on_sqlite.http
+    send.headers, send.shown, send.http, send.folder = headers, shown, api_on_sqlite.http, api_on_sqlite.folder
     return send
 
 
@@ -291,7 +291,7 @@ async def test_a_body_that_is_no_form_with_a_file_is_refused(user, content_type,
     assert (answer.status_code, answer.json()["error"]["type"]) == (status, kind)
 
 
-async def test_a_file_that_is_refused_leaves_the_picture_that_was_there(user, tmp_path):
+async def test_a_file_that_is_refused_leaves_the_picture_that_was_there(user):
     await user(picture())
     before = await user.shown()
 
@@ -299,4 +299,4 @@ async def test_a_file_that_is_refused_leaves_the_picture_that_was_there(user, tm
         assert (await user(content)).status_code == 400
 
     assert await user.shown() == before
-    assert len([path for path in (tmp_path / "data/avatars").rglob("*") if path.is_file()]) == 1
+    assert len([path for path in (user.folder / "data/avatars").rglob("*") if path.is_file()]) == 1

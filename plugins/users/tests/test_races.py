@@ -187,7 +187,7 @@ async def test_an_account_is_deleted_once_whatever_else_happens_to_it(api):
     assert await api.rows("SELECT count(*) FROM users_sessions") == [(1,)]  # the admin's
 
 
-async def test_of_pictures_that_are_sent_at_once_one_is_kept_with_its_file(api, tmp_path):
+async def test_of_pictures_that_are_sent_at_once_one_is_kept_with_its_file(api):
     user = await api.user()
 
     def picture(shade):
@@ -203,7 +203,7 @@ async def test_of_pictures_that_are_sent_at_once_one_is_kept_with_its_file(api, 
     assert statuses(answers) == {204: 6}
     assert shown.status_code == 200
     assert shown.headers["ETag"] in {answer.headers["ETag"] for answer in answers}
-    assert len([path for path in (tmp_path / "data/avatars").rglob("*") if path.is_file()]) == 1
+    assert len([path for path in (api.folder / "data/avatars").rglob("*") if path.is_file()]) == 1
 
 
 async def test_of_password_changes_at_once_one_succeeds(api):
