@@ -263,6 +263,24 @@ def test_a_head_that_is_too_large_is_refused(serve, head):
         assert read_all(connection).startswith(b"HTTP/1.1 431 ")
 
 
+@pytest.mark.parametrize(
+    ("sent", "status", "kind"),
+    [
+        (b"GET /" + b"a" * 4096 + b" HTTP/1.1\r\n\r\n", 431, "RequestHeaderFieldsTooLarge"),
+        (b"GET / HTTP/1.1\r\nHost", 408, "RequestTimeout"),
+        (b"no HTTP at all\r\n\r\n", 400, "BadRequest"),
+    ],
+)
+def test_what_never_reaches_the_application_is_refused_in_the_shape_of_every_error(serve, sent, status, kind):
+    with connect(serve(ON).url()) as connection:
+        connection.sendall(sent)
+        head, _, body = read_all(connection).partition(b"\r\n\r\n")
+
+    error = json.loads(body)["error"]
+    assert b"content-type: application/json" in head
+    assert (error["status_code"], error["type"]) == (status, kind)
+
+
 def test_a_head_that_grows_too_large_piece_by_piece_is_refused_before_it_ends(serve):
     with connect(serve(ON).url()) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\n")

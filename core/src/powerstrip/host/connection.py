@@ -5,12 +5,14 @@ both are how a few slow clients keep a server busy (slowloris, R.U.D.Y.).
 """
 
 import asyncio
+import json
+from http import HTTPStatus
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-_TOO_LARGE = b"431 Request Header Fields Too Large"
+_TOO_LARGE = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 _MIN_BODY_RATE = 500  # bytes a second, the default of Apache's mod_reqtimeout
 
 
@@ -86,16 +88,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._disarm()
         super().on_message_complete()
 
-    def send_400_response(self, msg: str) -> None:
-        if self._head_size > self.config.max_header_size:
-            self._refuse(_TOO_LARGE)
-        else:
-            super().send_400_response(msg)
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn calls it with what its parser says
+        is_too_large = self._head_size > self.config.max_header_size
+        self._refuse(_TOO_LARGE if is_too_large else HTTPStatus.BAD_REQUEST)
 
     def _head_overdue(self) -> None:
         self._deadline = None
         if not self.transport.is_closing():
-            self._refuse(b"408 Request Timeout")
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT)
 
     def _look_at_body(self) -> None:
         self._deadline = None
@@ -107,8 +107,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._body_size = 0
         self._arm(self.config.header_timeout, self._look_at_body)
 
-    def _refuse(self, status: bytes) -> None:
-        self.transport.write(b"HTTP/1.1 %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % status)
+    def _refuse(self, status: HTTPStatus) -> None:
+        """Answer without the application, in the shape of every other error, and hang up."""
+        self.transport.write(_answer(status))
         self.transport.close()
 
     def _arm(self, seconds: float, callback: Any) -> None:
@@ -119,3 +120,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+def _answer(status: HTTPStatus) -> bytes:
+    error = {
+        "type": "".join(word.title() for word in status.phrase.split()),
+        "message": f"{status.description or status.phrase}.",
+        "status_code": status.value,
+    }
+    body = json.dumps({"error": error}, separators=(",", ":")).encode()
+    head = f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\n"
+    return f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body
