@@ -96,4 +96,5 @@ def test_every_answer_is_one_that_the_document_describes(served, tmp_path, calle
 
     done = subprocess.run([*command, *options], cwd=folder, env=environ, capture_output=True, text=True, check=False)
 
-    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
+    # Generated values can be as long as they like.
+    assert done.returncode == 0, "\n".join(line[:500] for line in (done.stdout + done.stderr).splitlines())
