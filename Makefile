@@ -18,7 +18,7 @@ SOURCES := $(addsuffix /src,$(DISTRIBUTIONS))
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev serve test contract lint bench crash limits exports-proof format docs constraints clean
+.PHONY: help install install-dev serve test contract lint bench crash limits exports-proof soak browser format docs constraints clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,4 +1,4 @@
-"""The command: `python -m benchmarks.soak loss leak slow idle reload`; exit code 1 when a promise was broken."""
+"""The command: `python -m benchmarks.soak loss leak flood slow idle reload`; exit code 1 when a promise was broken."""
 
 import argparse
 import asyncio
@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from time import perf_counter
 
-from benchmarks.soak.crowds import soak_idle, soak_leak, soak_slow
+from benchmarks.soak.crowds import soak_flood, soak_idle, soak_leak, soak_slow
 from benchmarks.soak.loss import soak_loss
 from benchmarks.soak.reload import soak_reload
 
@@ -23,6 +23,7 @@ async def _loss(options: argparse.Namespace) -> list[str]:
 PARTS: Mapping[str, Callable[[argparse.Namespace], Awaitable[list[str]]]] = {
     "loss": _loss,
     "leak": lambda options: soak_leak(options.connects),
+    "flood": lambda options: soak_flood(options.connects // 10),
     "slow": lambda options: soak_slow(options.clients),
     "idle": lambda options: soak_idle(options.idle, options.minutes * 60),
     "reload": soak_reload,

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,7 +29,7 @@ LIMITS = {"connections_per_address": 100_000, "connections": 100_000, "connectio
 async def _worker(**settings: Any) -> AsyncIterator[Worker]:
     with TemporaryDirectory(prefix="powerstrip-soak-") as folder:
         install(Path(folder))
-        worker = Worker(Path(folder), 0, {"realtime": {"limits": LIMITS, **settings}})
+        worker = Worker(Path(folder), 0, {"realtime": {"limits": LIMITS} | settings})
         try:
             await worker.start()
             yield worker
@@ -200,3 +201,41 @@ async def soak_idle(clients: int, seconds: float) -> list[str]:
             await http.post(f"{worker.url}/soak/events", params={"topic": "broadcast", "number": 1})
         lost = json.loads(await _hear(crowd))["lost"]
     return [f"{lost} connections were lost"] if lost else []
+
+
+async def soak_flood(connects: int) -> list[str]:
+    """So many connects from one address that only has the usual places: refused by HTTP, and nothing piles up."""
+    async with _worker(limits={}) as worker:
+        await _attempt(worker, 500)
+        before = await _settled(worker)
+        statuses = await _attempt(worker, connects)
+        after = await _settled(worker)
+    print(f"  {statuses}\n  before: {before}\n  after: {after}")
+    broken = [f"{name} grew" for name in ("tasks", "descriptors") if after[name] > before[name]]
+    if after["resident_kib"] > before["resident_kib"] + SPARE_KIB:
+        broken.append(f"memory grew from {before['resident_kib']} to {after['resident_kib']} KiB")
+    if set(statuses) - {"101", "429"} or statuses["101"] > 200:
+        broken.append(f"answers were {statuses}, and 200 places are there")
+    return broken
+
+
+async def _attempt(worker: Worker, connects: int) -> Counter[str]:
+    """Connect and stay; gives how often which status was answered."""
+    statuses: Counter[str] = Counter()
+    turns, held = iter(range(connects)), []
+
+    async def attempt() -> None:
+        for number in turns:
+            reader, writer = await asyncio.open_connection("127.0.0.1", worker.port)
+            writer.write(_handshake(number))
+            status = (await reader.readline()).split()[1].decode()
+            statuses[status] += 1
+            if status == "101":
+                held.append(writer)
+            else:
+                writer.close()
+
+    await asyncio.gather(*(attempt() for _ in range(AT_ONCE)))
+    for writer in held:
+        writer.transport.abort()
+    return statuses

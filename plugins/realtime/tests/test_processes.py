@@ -134,12 +134,23 @@ def test_two_real_processes_are_one(powerstrip_process, redis_url, tmp_path):
                 with pytest.raises(websockets.ConnectionClosed):
                     socket.recv(20)
                 assert socket.close_code == 4505
+            token = http.post("/auth/token", data={"username": "ada", "password": PASSWORD}).json()["access_token"]
+            with connected(other, {"Authorization": f"Bearer {token}"}) as socket:
+                socket.recv(20)
+                other.process.terminate()
+                with pytest.raises(websockets.ConnectionClosed):
+                    socket.recv(20)
+                assert socket.close_code == 1012
+                assert json.loads(socket.close_reason)["retry_ms"] > 0
+            assert "secret" not in other.log  # uvicorn would log the query of each handshake
 
 
 def connected(served, headers):
     from websockets.sync.client import connect  # noqa: PLC0415 - only this test is not async
 
-    return connect(f"{served.base_url.replace('http', 'ws')}/ws", additional_headers=headers, open_timeout=20)
+    return connect(
+        f"{served.base_url.replace('http', 'ws')}/ws?note=secret", additional_headers=headers, open_timeout=20
+    )
 
 
 async def test_a_process_that_is_behind_tells_nothing_twice_to_those_who_come_from_another(start_two):

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -145,6 +145,15 @@ class Leases:
     def unrouted(self) -> list[Call]:
         """The calls of which nobody knows yet who answers them."""
         return [call for call in self.calls if call.owner is None]
+
+    async def only_brief(self, seconds: float) -> None:
+        """Wait until no call is left that is meant to stay open, or for so long."""
+        changed = asyncio.Event()
+        with suppress(TimeoutError), self.watched(changed):
+            async with asyncio.timeout(seconds):
+                while any(call.is_lasting and not call.finished for call in self.calls):
+                    await changed.wait()
+                    changed.clear()
 
     @contextmanager
     def watched(self, changed: asyncio.Event) -> Iterator[None]:

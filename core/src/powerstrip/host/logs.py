@@ -60,6 +60,7 @@ def configure_logging(settings: LoggingSettings, owners: Mapping[str, str] | Non
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
+        logger.filters[:] = [_without_handshakes]
         logger.propagate = name != "uvicorn.access"  # the tracing plugin writes a better one
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -67,6 +68,23 @@ def configure_logging(settings: LoggingSettings, owners: Mapping[str, str] | Non
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+# What uvicorn says of each WebSocket handshake: with its query, which may hold a secret, and wrongly that nothing was
+# answered where a refusal was.
+_OF_HANDSHAKES = frozenset(
+    (
+        '%s - "WebSocket %s" [accepted]',
+        '%s - "WebSocket %s" 403',
+        '%s - "WebSocket %s" %d',
+        "ASGI callable returned without completing handshake.",
+    )
+)
+
+
+def _without_handshakes(record: logging.LogRecord) -> bool:
+    """The tracing plugin logs handshakes, as it does requests."""
+    return record.msg not in _OF_HANDSHAKES
 
 
 class _Attribution:

@@ -26,6 +26,7 @@ from powerstrip.host.config.settings import LoggingSettings, ServerSettings
 from powerstrip.host.connection import ServerConfig
 from powerstrip.host.control import ControlError, control_path
 from powerstrip.host.discovery import discover_plugins
+from powerstrip.host.generation import Generation
 from powerstrip.host.logs import configure_logging
 from powerstrip.host.overseeing import Overseer
 from powerstrip.host.supervisor import Supervisor
@@ -33,6 +34,8 @@ from powerstrip.host.triggers import OneProcess, triggered
 from powerstrip.host.workers import Sources, Worker, join
 
 logger = logging.getLogger(__name__)
+
+_GOODBYE_TIME = 3.0  # seconds that plugins have, once they are told to drain, to end what is meant to stay open
 
 
 def serve(paths: Sequence[Path | str], overrides: Sequence[str] = ()) -> None:
@@ -207,6 +210,7 @@ def _drain_on_signals(supervisor: Supervisor) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     stop_server: Any = signal.getsignal(signal.SIGTERM)  # uvicorn's, which takes any signal
     seen: list[int] = []
+    stopping: list[asyncio.Task[None]] = []  # nobody else keeps it from being collected
 
     def handle(number: int, frame: FrameType | None) -> None:
         seen.append(number)
@@ -216,8 +220,13 @@ def _drain_on_signals(supervisor: Supervisor) -> Iterator[None]:
             stop_server(signal.SIGINT, frame)  # what uvicorn takes as "now", once it is stopping
             return
         generation.announce_drain()
-        delay = generation.composition.config.server.drain_delay
-        loop.call_soon_threadsafe(loop.call_later, delay, stop_server, number, frame)
+        loop.call_soon_threadsafe(lambda: stopping.append(loop.create_task(stop_later(generation, number, frame))))
+
+    async def stop_later(generation: Generation, number: int, frame: FrameType | None) -> None:
+        await asyncio.sleep(generation.composition.config.server.drain_delay)
+        # The server would end WebSockets itself, without a word about when to come back.
+        await generation.leases.only_brief(_GOODBYE_TIME)
+        stop_server(number, frame)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, handle)
