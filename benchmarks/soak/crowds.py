@@ -198,7 +198,7 @@ async def soak_idle(clients: int, seconds: float) -> list[str]:
         await asyncio.sleep(seconds)
         await _tell(crowd, "1")
         async with httpx2.AsyncClient(timeout=60) as http:
-            await http.post(f"{worker.url}/soak/events", params={"topic": "broadcast", "number": 1})
+            await http.post(f"{worker.url}/soak/events", params={"topic": "broadcast", "number": 1_000_000})
         lost = json.loads(await _hear(crowd))["lost"]
     return [f"{lost} connections were lost"] if lost else []
 
