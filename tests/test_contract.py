@@ -24,9 +24,13 @@ PLUGINS = {
 
 # Every check is on. What a valid request may be answered with beside success, because no document can tell: that a
 # name is taken or a token not valid (400), or that a version is not that of the account (412); and, where fields have
-# to fit one another or an address or password may not be used, that they don't (422).
+# to fit one another or an address or password may not be used, that they don't (422). What breaks a rule by its size
+# may be refused before anybody asks for the rule (413, 431).
 PATHS = "/users/(export|me|bulk-update|.user_id.)?$|/auth/[a-z]+-password$|/notifications$|/exports(/users)?$"
 CHECKS = f"""
+[checks.negative_data_rejection]
+expected-statuses = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429, 431, "5xx"]
+
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "3xx", 400, 401, 403, 404, 409, 412, 429, "5xx"]
 

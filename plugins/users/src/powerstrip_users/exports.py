@@ -1,15 +1,15 @@
 """What users offers for export: what its lists show, under their permissions and filters."""
 
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Select, case, select
 
 from powerstrip import ExportColumn, ExportContext, ExportSource
 from powerstrip_users.domain import READ_AUDIT, READ_USERS, Status
 from powerstrip_users.models import AuditEntry, User
-from powerstrip_users.schemas import UserFilters, printable
+from powerstrip_users.schemas import Action, UserFilters
 from powerstrip_users.storage import Order, matching, matching_audit
 
 _USER_COLUMNS = (
@@ -48,7 +48,7 @@ class AuditFilters(BaseModel):
 
     actor_id: UUID | None = None
     target_id: UUID | None = None
-    action: Annotated[str, StringConstraints(max_length=50), AfterValidator(printable)] | None = None
+    action: Action | None = None
 
 
 def export_sources() -> list[ExportSource]:

@@ -92,6 +92,12 @@ Text = Annotated[
     AfterValidator(printable),
     Field(json_schema_extra={"pattern": f"^{_SHOWN}*$"}),
 ]
+Action = Annotated[
+    str,
+    StringConstraints(max_length=50),
+    AfterValidator(printable),
+    Field(json_schema_extra={"pattern": f"^{_SHOWN}*$"}),
+]
 FullName = Annotated[Text | None, BeforeValidator(_blank_is_none)]
 Phone = Annotated[
     Annotated[
@@ -348,15 +354,7 @@ class AuditPageRequest(PageRequest):
 
     actor_id: UUID | None = None
     target_id: UUID | None = None
-    action: (
-        Annotated[
-            str,
-            StringConstraints(max_length=50),
-            AfterValidator(printable),
-            Field(json_schema_extra={"pattern": f"^{_SHOWN}*$"}),
-        ]
-        | None
-    ) = None
+    action: Action | None = None
 
 
 class Page(BaseModel, Generic[ItemT]):
