@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +47,13 @@ class Listeners:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def until_heard(self, sent: int, seconds: float = 20.0) -> None:
+        """Give what was sent last the time to arrive."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while any(len(one.numbers) < sent for one in self.heard if not one.ended):  # noqa: ASYNC110 - of many
+                    await asyncio.sleep(0.1)
 
     def complaints(self, sent: int) -> list[str]:
         """What the connections did not hear, or heard twice, of the numbers below `sent`."""

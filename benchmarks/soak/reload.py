@@ -6,7 +6,6 @@ import csv
 import io
 import re
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -76,11 +75,8 @@ class _Soak:
         others = [asyncio.create_task(self._download(options.seconds)), asyncio.create_task(self._export_jobs())]
         publishing = asyncio.create_task(self._publish())
         quiet, busy = await self._alternate(rate)
-        publishing.cancel()
-        with suppress(asyncio.CancelledError):
-            await publishing
-        self._is_over = True
-        await asyncio.gather(*others)
+        self._is_over = True  # all come to an end by themselves: what was sent has to be known
+        await asyncio.gather(publishing, *others)
         await self._judge(rate, quiet, busy)
         self._client.close()
         await self._api.aclose()
@@ -105,7 +101,7 @@ class _Soak:
         return quiet, busy
 
     async def _judge(self, rate: float, calm: Traffic, busy: Traffic) -> None:
-        await asyncio.sleep(2)  # what was published last arrives
+        await self._listeners.until_heard(self._sent)
         self._broken += calm.failures + busy.failures
         ratio = busy.p99 / calm.p99
         print(f"  {rate:.0f} requests/s: {sum(busy.statuses.values())} during reloads, {dict(busy.statuses)}")
@@ -147,7 +143,7 @@ class _Soak:
                 self._broken.append(f"reload {number}: {report.get('reason', 'a wrong config is served')}")
 
     async def _publish(self) -> None:
-        while True:
+        while not self._is_over:
             data = {"title": "Number", "everyone": True, "data": {"number": self._sent}}
             answer = await self._api.post("/api/v1/notifications", json=data)
             if answer.status_code != 201:
