@@ -46,6 +46,14 @@ def test_every_field_is_a_list_of_strings_whose_standing_never_promises_more_tha
     assert int(standing["t"]) * q >= left * w
 
 
+def test_the_time_for_what_is_left_is_rounded_up_from_the_fraction_of_a_microsecond():
+    verdict = Verdict(True, 1, 0, 5_362_045 * SECOND)
+
+    (_, (_, field)) = ratelimit([entry(verdict, limit=1_340_511, seconds=5_362_045)])
+
+    assert field == b'"default";r=1;t=5'
+
+
 def test_with_nothing_left_it_tells_when_a_unit_is_free():
     (_, (_, field)) = ratelimit([entry(Verdict(True, 0, 2_000_001, 60 * SECOND))])
 

@@ -82,7 +82,7 @@ def _standing(label: Label, policy: Policy, verdict: Verdict) -> bytes:
     if policy.algorithm is Algorithm.CONCURRENT:
         return b"%b%d" % (label.standing, left)
     if left and allowed:
-        retry_after = left * policy.period // policy.limit
+        retry_after = -(-left * policy.period // policy.limit)
     return b"%b%d;t=%d" % (label.standing, left, whole_seconds(retry_after))
 
 
