@@ -46,13 +46,14 @@ class ExportSource:
       no order, leave it out: rows come as they are stored, which is several times quicker.
     - `batches(context)` yields lists of rows instead, each a tuple in the order of `columns`, for what is in no
       table. A batch of about 500 rows suits all formats. Seeing to it that all rows are of one moment is its affair.
-    - `permission` is who may read them, `filters` the model of the query parameters; None takes none.
+    - `permission` is who may read them: where it is None, as for a list that is public, everybody who is signed in.
+      `filters` is the model of the query parameters; None takes none.
     - `path` is an address of the same source beside the plugin's own routes: `/users/export`.
     """
 
     name: str
     columns: Sequence[ExportColumn]
-    permission: str
+    permission: str | None
     batches: Callable[[ExportContext], AsyncIterator[Sequence[tuple[Any, ...]]]] | None = None
     query: Callable[[ExportContext], Any] | None = None
     filters: type[BaseModel] | None = None

@@ -3,13 +3,13 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
-from powerstrip import EventBus, Plugin, PluginSettings, Routes, Services, hookimpl
+from powerstrip import EventBus, ExportSource, Plugin, PluginSettings, Routes, Services, hookimpl
 from powerstrip_database import Database, Tables
 from powerstrip_social import storage
 from powerstrip_social.domain import MODERATE
 from powerstrip_social.models import Table
 from powerstrip_social.routes import router
-from powerstrip_social.service import Departures
+from powerstrip_social.service import Departures, posts_for_export
 from powerstrip_users import Permission, UserStatistic
 
 
@@ -37,6 +37,10 @@ class Social(Plugin[PluginSettings]):
             UserStatistic("followers_count", storage.count_followers),
             UserStatistic("following_count", storage.count_following),
         ]
+
+    @hookimpl
+    def register_exports(self) -> Sequence[ExportSource]:
+        return [posts_for_export()]
 
     @hookimpl
     @asynccontextmanager

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, insert, or_, select
+from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,10 +15,18 @@ from powerstrip_social.models import Follow, Post
 
 async def posts(session: AsyncSession, author: UUID | None, before: UUID | None, limit: int) -> Sequence[Post]:
     """Posts of one person or of all, newest first."""
-    question = select(Post)
-    if author is not None:
-        question = question.where(Post.author_id == author)
-    return await _page(session, question, before, limit)
+    return await _page(session, select(Post).where(*_by(author)), before, limit)
+
+
+def all_posts(author: UUID | None) -> Select[Any]:
+    """The same as rows, as many as there are and in no order: what an export reads."""
+    rows: Any = select(Post.id, Post.author_id, Post.text, Post.written_at)
+    chosen: Select[Any] = rows.where(*_by(author))
+    return chosen
+
+
+def _by(author: UUID | None) -> list[ColumnElement[bool]]:
+    return [] if author is None else [Post.author_id == author]
 
 
 async def posts_for(session: AsyncSession, reader: UUID, before: UUID | None, limit: int) -> Sequence[Post]:

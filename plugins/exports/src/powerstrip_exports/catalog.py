@@ -57,7 +57,7 @@ class Catalog:
     def visible_to(self, caller: Identity) -> list[ExportSource]:
         """The sources that the caller may read, by name."""
         sources = [offered.source for _, offered in sorted(self._offered.items())]
-        return [source for source in sources if caller.may(source.permission)]
+        return [source for source in sources if may_read(caller, source)]
 
     def select(self, source: ExportSource, names: Sequence[str] | None, caller: Identity | None) -> Selection:
         """The columns of these names, in that order; all of them for None. Raises ColumnNotKnown."""
@@ -76,6 +76,11 @@ class Catalog:
             return Budget()
         stated = [self._settings.budgets[role] for role in caller.roles if role in self._settings.budgets]
         return _largest(stated) if stated else self._settings.budget
+
+
+def may_read(caller: Identity, source: ExportSource) -> bool:
+    """Whether the caller may export it; where it needs no permission, whoever is signed in may."""
+    return source.permission is None or caller.may(source.permission)
 
 
 def _largest(budgets: Sequence[Budget]) -> Budget:

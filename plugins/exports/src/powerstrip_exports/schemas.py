@@ -125,7 +125,9 @@ class SourceResponse(BaseModel):
 
     name: str = Field(examples=["users"])
     title: str
-    permission: str = Field(examples=["users:read"])
+    permission: str | None = Field(
+        description="What is needed to read it; null where signing in does.", examples=["users:read"]
+    )
     columns: list[ColumnResponse]
     formats: list[Format]
     filters: dict[str, Any] = Field(description="JSON Schema of the filters.")

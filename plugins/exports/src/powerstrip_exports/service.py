@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from powerstrip import Clock, ExportSource, Forbidden, Identity, NotFound, Services, ValidationError
 from powerstrip_exports.audit import Asker, Audit
-from powerstrip_exports.catalog import Catalog
+from powerstrip_exports.catalog import Catalog, may_read
 from powerstrip_exports.domain import MANAGE_EXPORTS
 from powerstrip_exports.downloads import download
 from powerstrip_exports.encoders import check_format
@@ -54,7 +54,7 @@ class ExportJobs:
         offered = catalog.find(request.source)
         if offered is None:
             raise SourceNotKnown
-        if not caller.may(offered.source.permission):
+        if not may_read(caller, offered.source):
             raise Forbidden(f"The permission '{offered.source.permission}' is needed to do this.")
         check_format(request.format)
         packer_for(request.compression)
