@@ -225,6 +225,26 @@ async def test_roles_have_budgets(start_on_sqlite):
     assert (filtered.status_code, allowed.status_code) == (200, 200)
 
 
+async def test_a_caller_reads_so_many_streams_at_a_time_and_leaves_room_for_others(start_on_sqlite):
+    other = Identity("other", "Other", frozenset(("user",)), frozenset(("things:*",)))
+    async with start_on_sqlite(streams=3, budget={"streams": 2}) as api:
+        await api.add(thing(1))
+        clients = [Client(api, "/exports/count?rows=10000000", OWNER) for _ in range(2)]
+        for client in clients:
+            await client.read(2)
+        refused = await api.get("/exports/things", OWNER)
+        of_other = await api.get("/exports/things", other)
+        clients[0].leave()
+        await asyncio.wait_for(clients[0].task, 30)
+        again = await api.get("/exports/things", OWNER)
+        clients[1].leave()
+        await asyncio.wait_for(clients[1].task, 30)
+
+    assert (refused.status_code, refused.json()["error"]["type"]) == (429, "TooManyStreams")
+    assert refused.headers["Retry-After"] == "10"
+    assert (of_other.status_code, again.status_code) == (200, 200)
+
+
 async def test_bytes_over_the_budget_break_the_stream_off(start_on_sqlite):
     async with start_on_sqlite(budget={"bytes": 300_000}) as api:
         client = Client(api, "/exports/count?rows=1000000", OWNER)

@@ -88,7 +88,12 @@ def _largest(budgets: Sequence[Budget]) -> Budget:
         limits = [getattr(budget, name) for budget in budgets]
         return None if None in limits else max(limits)
 
-    return Budget(rows=most("rows"), bytes=most("bytes"), jobs=max(budget.jobs for budget in budgets))
+    return Budget(
+        rows=most("rows"),
+        bytes=most("bytes"),
+        streams=max(budget.streams for budget in budgets),
+        jobs=max(budget.jobs for budget in budgets),
+    )
 
 
 def _faults(source: ExportSource) -> Iterator[str]:

@@ -7,7 +7,8 @@ Problem
 ├── Forbidden 403                     ├── Conflict 409
 │   └── ExportTooLarge                │   └── JobNotFinished
 ├── RateLimitExceeded 429             └── ServiceUnavailable 503
-│   └── TooManyJobs                       └── ExportsBusy
+│   ├── TooManyJobs                       └── ExportsBusy
+│   └── TooManyStreams
 
 PowerstripError
 ├── StreamTimeoutError
@@ -37,7 +38,7 @@ class ExportTooLarge(Forbidden):
 
 
 class ExportsBusy(ServiceUnavailable):
-    """As many exports as allowed are running: in this process, or for this caller."""
+    """As many streams as allowed are running in this process."""
 
     message = "Too many exports are running: try again later."
 
@@ -50,6 +51,16 @@ class TooManyJobs(RateLimitExceeded):
     """The caller has as many jobs waiting or running as its roles allow."""
 
     message = "You have as many exports waiting or running as your roles allow."
+
+
+class TooManyStreams(RateLimitExceeded):
+    """The caller reads as many streams as its roles allow."""
+
+    message = "You are reading as many exports as your roles allow: wait for the end of one."
+
+    def __init__(self, message: str | None = None, *, retry_after: int = 10) -> None:
+        """`retry_after` is in seconds."""
+        super().__init__(message, headers={"Retry-After": str(retry_after)}, extra={"retry_after": retry_after})
 
 
 class SourceNotKnown(NotFound):

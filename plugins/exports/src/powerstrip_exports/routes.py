@@ -21,7 +21,7 @@ from powerstrip_exports.callers import asker_of
 from powerstrip_exports.catalog import Catalog, filters_of
 from powerstrip_exports.domain import DOCUMENTED_CONTENT
 from powerstrip_exports.encoders import installed_formats
-from powerstrip_exports.errors import ColumnNotKnown, ExportsBusy, ExportTooLarge, FormatNotInstalled
+from powerstrip_exports.errors import ColumnNotKnown, ExportsBusy, ExportTooLarge, FormatNotInstalled, TooManyStreams
 from powerstrip_exports.job_routes import job_router
 from powerstrip_exports.reading import Wanted
 from powerstrip_exports.schemas import ExportOptions, SourceList, SourceResponse
@@ -56,7 +56,7 @@ def _add(router: APIRouter, path: str, catalog: Catalog, source: ExportSource, *
         response_model=None,
         responses={
             200: {"description": "The file.", "content": dict(DOCUMENTED_CONTENT)},
-            **responses(ColumnNotKnown, FormatNotInstalled, ExportTooLarge, ExportsBusy),
+            **responses(ColumnNotKnown, FormatNotInstalled, ExportTooLarge, ExportsBusy, TooManyStreams),
         },
     )
 

@@ -18,6 +18,9 @@ class Budget(PluginSettings):
     bytes: Annotated[int, Field(ge=1)] | None = None
     """Bytes of one export, as they are sent or stored."""
 
+    streams: Annotated[int, Field(ge=0, le=1_000)] = 2
+    """Streams of one caller at a time, in each worker."""
+
     jobs: Annotated[int, Field(ge=0, le=1_000)] = 3
     """Jobs of one caller that wait or run at a time."""
 
@@ -74,8 +77,8 @@ class ExportsSettings(PluginSettings):
     """Exports."""
 
     streams: Annotated[int, Field(ge=1, le=1_000)] = 4
-    """Streams at a time, in each worker. Each holds a connection to the database for as long as its client reads;
-    more are answered 503 with `Retry-After`."""
+    """Streams at a time, in each worker, of all callers. Each holds a connection to the database for as long as its
+    client reads; more are answered 503 with `Retry-After`."""
 
     stream_timeout: Annotated[float, Field(gt=0, le=86_400)] = 3_600
     """How long a stream may take before it is broken off, whatever its client's speed: until then it holds a

@@ -1,12 +1,13 @@
 """Exports that go straight to their client."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 
 from powerstrip import Clock
 from powerstrip_exports.audit import Asker, Audit, facts_of
 from powerstrip_exports.domain import Compression, Piece, Tally, ending, media_type
 from powerstrip_exports.encoders import check_format
-from powerstrip_exports.errors import ExportsBusy, ExportTooLarge
+from powerstrip_exports.errors import ExportsBusy, ExportTooLarge, TooManyStreams
 from powerstrip_exports.names import content_disposition, file_name
 from powerstrip_exports.pipeline import chunks, packer_for
 from powerstrip_exports.reading import Reading, Wanted
@@ -16,7 +17,7 @@ from powerstrip_exports.threads import Threads
 
 
 class Streams:
-    """Opens streams, as many at a time as the settings allow."""
+    """Opens streams, as many at a time as the settings allow: for all callers together, and for each."""
 
     def __init__(
         self, reading: Reading, threads: Threads, audit: Audit, settings: ExportsSettings, clock: Clock
@@ -26,18 +27,16 @@ class Streams:
         self._audit = audit
         self._settings = settings
         self._clock = clock
-        self._running = 0
+        self._running: Counter[str] = Counter()
 
     async def open(self, wanted: Wanted, compression: Compression, budget: Budget, asker: Asker) -> FileStream:
         """Begin an export: its first bytes are there when this returns, so what fails at once is an error answer.
 
-        Raises FormatNotInstalled, ExportTooLarge, ExportsBusy and what the source raises.
+        Raises FormatNotInstalled, ExportTooLarge, ExportsBusy, TooManyStreams and what the source raises.
         """
         check_format(wanted.format)
         packer = packer_for(compression)
-        if self._running >= self._settings.streams:
-            raise ExportsBusy
-        self._running += 1
+        self._enter(asker, budget)
         try:
             await self._check_size(wanted, budget)
             facts = facts_of(wanted, compression)
@@ -50,11 +49,11 @@ class Streams:
                 await body.aclose()
                 raise
         except BaseException:
-            self._running -= 1
+            self._leave(asker)
             raise
 
         async def on_end(outcome: Outcome) -> None:
-            self._running -= 1
+            self._leave(asker)
             counted = {"rows": tally.rows, "bytes": tally.bytes, "outcome": outcome}
             await self._audit.note("export.ended", asker, {**facts, **counted})
 
@@ -66,6 +65,18 @@ class Streams:
             timeout=self._settings.stream_timeout,
             on_end=on_end,
         )
+
+    def _enter(self, asker: Asker, budget: Budget) -> None:
+        if self._running[_reader(asker)] >= budget.streams:
+            raise TooManyStreams
+        if self._running.total() >= self._settings.streams:
+            raise ExportsBusy
+        self._running[_reader(asker)] += 1
+
+    def _leave(self, asker: Asker) -> None:
+        self._running[_reader(asker)] -= 1
+        if not self._running[_reader(asker)]:
+            del self._running[_reader(asker)]
 
     def headers(self, wanted: Wanted, compression: Compression) -> dict[str, str]:
         """The headers of the file's answer."""
@@ -85,3 +96,7 @@ class Streams:
 
     def _pieces(self, wanted: Wanted) -> AsyncIterator[Piece]:
         return self._reading.pieces(wanted)
+
+
+def _reader(asker: Asker) -> str:
+    return asker.caller.id if asker.caller else ""
