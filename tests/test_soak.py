@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from benchmarks.soak.audience import Heard, complaints
 from benchmarks.soak.listeners import LOSS, broken_promises
 
 ROOT = Path(__file__).parent.parent
@@ -35,3 +36,28 @@ def test_every_client_has_every_event_once_or_was_told():
 )
 def test_the_judge_of_the_soak_sees_what_is_lost_and_what_comes_twice(journal, complaints):
     assert len(broken_promises(journal, [1, 2, 3, 4])) == complaints
+
+
+@pytest.mark.parametrize(
+    ("numbers", "offsets", "count"),
+    [
+        ([0, 1, 2], [4, 5, 6], 0),
+        ([1, 0, 2], [4, 5, 6], 0),  # two processes publish beside one another
+        ([0, 2], [4, 6], 1),
+        ([0, 1, 1, 2], [4, 5, 5, 6], 2),
+        ([1, 0, 2], [5, 4, 6], 1),
+        ([0, 1, 2, 7], [4, 5, 6, 7], 1),
+    ],
+)
+def test_the_judge_of_reloads_wants_all_events_once_in_the_order_of_the_log(numbers, offsets, count):
+    assert len(complaints([_heard(numbers, offsets)], sent=3)) == count
+
+
+def test_the_judge_of_reloads_wants_one_order_for_all():
+    one, other = _heard([0, 1, 2], [4, 5, 6]), _heard([1, 0, 2], [4, 5, 6])
+
+    assert complaints([one, other], sent=3) == ["2 connections heard the events in 2 different orders"]
+
+
+def _heard(numbers, offsets):
+    return Heard("a connection", numbers, [("epoch", offset) for offset in offsets])

@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from websockets.asyncio.client import connect
@@ -12,11 +15,38 @@ from websockets.exceptions import ConnectionClosed
 
 @dataclass
 class Heard:
-    """The numbers that one connection was told, and why it ended before it was closed."""
+    """The numbers that one connection was told, where in the log each was, and why it ended before it was closed."""
 
     name: str
     numbers: list[int] = field(default_factory=list)
+    positions: list[tuple[str, int]] = field(default_factory=list)
     ended: str | None = None
+
+    def complaints(self, sent: int) -> Iterator[str]:
+        """What was missed, heard twice or heard out of the log's order, of the numbers below `sent`."""
+        if self.ended:
+            yield f"{self.name} ended: {self.ended}"
+            return
+        if sorted(self.numbers) != list(range(sent)):
+            missing = sorted(set(range(sent)) - set(self.numbers))
+            yield f"{self.name} heard {len(self.numbers)} of {sent} events; missing {missing[:5]}"
+        for (epoch, offset), (next_epoch, next_offset) in pairwise(self.positions):
+            if epoch != next_epoch or next_offset <= offset:
+                yield f"{self.name} heard {next_epoch}:{next_offset} after {epoch}:{offset}"
+
+
+def complaints(heard: Sequence[Heard], sent: int) -> list[str]:
+    """What connections did not hear, heard twice, or heard in another order than the log's.
+
+    That order is the same for all. It is not that of the calls: each process publishes what its own calls have
+    committed, so what two processes have committed one after the other may come the other way round.
+    """
+    found = [complaint for one in heard for complaint in one.complaints(sent)]
+    listening = [one for one in heard if not one.ended]
+    orders = Counter(tuple(zip(one.positions, one.numbers, strict=True)) for one in listening)
+    if len(orders) > 1:
+        found.append(f"{len(listening)} connections heard the events in {len(orders)} different orders")
+    return found
 
 
 class Listeners:
@@ -55,16 +85,6 @@ class Listeners:
                 while any(len(one.numbers) < sent for one in self.heard if not one.ended):  # noqa: ASYNC110 - of many
                     await asyncio.sleep(0.1)
 
-    def complaints(self, sent: int) -> list[str]:
-        """What the connections did not hear, or heard twice, of the numbers below `sent`."""
-        expected = list(range(sent))
-        found = [f"{one.name} ended: {one.ended}" for one in self.heard if one.ended]
-        for one in self.heard:
-            if one.ended is None and one.numbers != expected:
-                missing = sorted(set(expected) - set(one.numbers))
-                found.append(f"{one.name} heard {len(one.numbers)} of {sent} events; missing {missing[:5]}")
-        return found
-
     async def _socket(self, heard: Heard, connected: "asyncio.Future[None]") -> None:
         headers = {"Authorization": f"Bearer {self._token}"}
         try:
@@ -97,4 +117,6 @@ def _take(message: dict[str, Any], heard: Heard, connected: "asyncio.Future[None
         return
     number = message.get("data", {}).get("data", {}).get("number") if isinstance(message.get("data"), dict) else None
     if number is not None:
+        epoch, _, offset = message["id"].partition(":")
         heard.numbers.append(number)
+        heard.positions.append((epoch, int(offset)))

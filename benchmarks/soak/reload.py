@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx2
 
-from benchmarks.soak.audience import Listeners
+from benchmarks.soak.audience import Listeners, complaints
 from benchmarks.soak.reload_server import ACCOUNTS, COUNTED, Server, running
 from benchmarks.soak.traffic import Answer, Client, Traffic, drive, sustained
 
@@ -109,9 +109,10 @@ class _Soak:
         print(f"  p99 {calm.p99:.1f} ms quiet, {busy.p99:.1f} ms during reloads: {ratio:.1f} times")
         if ratio > WORST_P99:
             self._broken.append(f"p99 is {ratio:.1f} times that of quiet time")
-        complaints = self._listeners.complaints(self._sent)
-        print(f"  {len(self._listeners.heard)} connections, {self._sent} events each, {len(complaints)} not content")
-        self._broken += complaints
+        heard = self._listeners.heard
+        discontent = complaints(heard, self._sent)
+        print(f"  {len(heard)} connections, {self._sent} events each, {len(discontent)} complaints")
+        self._broken += discontent
         counted = await self._calls_counted() - 1
         print(f"  calls counted {counted}, made {self._counted}")
         if counted != self._counted:
