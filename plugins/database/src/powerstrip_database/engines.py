@@ -1,14 +1,20 @@
 """The connections: one pool that writes, one that reads, and single connections for migrations."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
+from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from powerstrip_database.failures import Failures
 from powerstrip_database.statements import StatementWatch
 
 DialectName = Literal["sqlite", "postgresql"]
+
+# Alembic makes its table anew each time. What was compiled of its statements would never be used again, and be kept.
+FOR_MIGRATIONS: Mapping[str, Any] = MappingProxyType({"poolclass": NullPool, "query_cache_size": 0})
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from time import monotonic
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # it comes without types
-from sqlalchemy import NullPool, event
+from sqlalchemy import event
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from powerstrip_database.engines import Engines, attach
+from powerstrip_database.engines import FOR_MIGRATIONS, Engines, attach
 from powerstrip_database.errors import Cause
 from powerstrip_database.failures import Failures
 from powerstrip_database.settings import DatabaseSettings
@@ -49,7 +49,7 @@ def open_postgresql(settings: DatabaseSettings, watch: StatementWatch) -> Engine
     migrate = create_async_engine(
         settings.address.difference_update_query(["application_name"]),
         connect_args={"timeout": settings.connect_timeout, "server_settings": _server_settings(settings)},
-        poolclass=NullPool,
+        **FOR_MIGRATIONS,
         hide_parameters=True,
     )
     _keep_fresh(write, settings.ping_after, settings.connect_timeout)

@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, ExceptionContext, NullPool, event
+from sqlalchemy import URL, ExceptionContext, event
 from sqlalchemy import Connection as SQLAlchemyConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from powerstrip_database.engines import Engines, attach
+from powerstrip_database.engines import FOR_MIGRATIONS, Engines, attach
 from powerstrip_database.errors import Cause
 from powerstrip_database.failures import Failures
 from powerstrip_database.settings import DatabaseSettings
@@ -62,7 +62,7 @@ def open_sqlite(settings: DatabaseSettings, watch: StatementWatch) -> Engines:
         pragmas=(*_DURABLE, "foreign_keys = OFF"),
         busy_timeout=_MIGRATION_BUSY_TIMEOUT,
         statement_timeout=_NO_LIMIT,
-        poolclass=NullPool,
+        **FOR_MIGRATIONS,
     )
     event.listen(write.sync_engine, "begin", _begin_to_write)
     event.listen(read.sync_engine, "begin", _begin_to_read)
