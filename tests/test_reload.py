@@ -1,5 +1,7 @@
 """The plugins through reloads, together: what is switched next to them they do not notice."""
 
+import gc
+from collections import Counter
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from powerstrip_users.permissions import Permissions
 
 pytestmark = pytest.mark.anyio
 
+OURS = ("powerstrip", "fastapi", "starlette", "pydantic", "sqlalchemy", "alembic")
 SWITCHED = ("health", "tracing", "edge", "ratelimit", "exports", "greeter", "realtime", "social")
 
 
@@ -68,6 +71,27 @@ async def test_a_rate_that_changes_leaves_the_limiter_and_its_counts(
     assert changes["ratelimit"] == "reconfigured"
     assert before == [200, 200]
     assert await served.status("/api/v1/posts") == 429
+
+
+async def test_no_kind_of_object_gets_more_with_each_reload(served: Reloading, plugins: dict[str, Any]) -> None:
+    switched = ("social", "realtime", "exports")
+
+    async def objects_after_a_round() -> Counter[str]:
+        for name in switched:
+            await served.reload(without(plugins, name))
+            await served.reload(plugins)
+        await served.retired()
+        gc.collect()
+        kinds = (type(thing) for thing in gc.get_objects())
+        return Counter(
+            f"{kind.__module__}.{kind.__qualname__}" for kind in kinds if str(kind.__module__).startswith(OURS)
+        )
+
+    await objects_after_a_round()  # what is made once is made
+    first, second, third = [await objects_after_a_round() for _ in range(3)]
+    growing = [kind for kind in third if min(third[kind] - second[kind], second[kind] - first[kind]) >= len(switched)]
+
+    assert growing == []
 
 
 def without(plugins: dict[str, Any], name: str) -> dict[str, Any]:

@@ -205,12 +205,14 @@ class RouteFlattener:
         return moved
 
     def _operation_id(self, plugin: str, version: str | None) -> Callable[[Any], str]:
+        taken = self._operation_ids  # not this object: routes keep the function, and it keeps all routes made before
+
         def unique_id(route: Any) -> str:
             short = f"{route.tags[0]}-{route.name}"
             long = f"{short}-{version or 'root'}"
             longest = f"{plugin}-{long}-{'-'.join(sorted(route.methods))}{route.path_format}"
-            chosen = next((name for name in (short, long) if name not in self._operation_ids), longest)
-            self._operation_ids.add(chosen)
+            chosen = next((name for name in (short, long) if name not in taken), longest)
+            taken.add(chosen)
             return chosen
 
         return unique_id
