@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import threading
 import weakref
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -749,6 +750,13 @@ class TestPlans:
         assert reloading.generation.generation == 1
 
 
+async def retired(reloading: Reloading) -> None:
+    """Wait until nothing is left to stop, and the threads that have built let go of what they have built."""
+    await reloading.retired()
+    await until(lambda: not any(thread.name == "powerstrip:build" for thread in threading.enumerate()))
+    gc.collect()
+
+
 class TestMemory:
     async def test_retired_generations_and_stopped_plugins_are_gone(self, served):
         reloading = await served({"slow": slow_plugin(), "other": slow_plugin()}, "{slow: on, other: {prefix: /other}}")
@@ -757,8 +765,7 @@ class TestMemory:
             gone += [weakref.ref(reloading.generation), weakref.ref(reloading.plugin("other"))]
             await reloading.reload(f"{{slow: on, other: {{size: {size}, prefix: /other}}}}")
             await reloading.get("/other/quick").answer()
-        await reloading.retired()
-        gc.collect()
+        await retired(reloading)
 
         assert [ref() for ref in gone] == [None] * len(gone)
 
@@ -782,8 +789,7 @@ class TestMemory:
         await reloading.get("/keep").answer()
         gone = [weakref.ref(reloading.generation), weakref.ref(reloading.plugin("other"))]
         await reloading.reload("{keeping: on}")
-        await reloading.retired()
-        gc.collect()
+        await retired(reloading)
 
         assert [ref() for ref in gone] == [None, None]
 
@@ -801,8 +807,7 @@ class TestMemory:
                 with suppress(StartError):
                     await reloading.reload(plugins)
                 await reloading.get("/quick").answer()
-            await reloading.retired()
-            gc.collect()
+            await retired(reloading)
             objects = sum(
                 1 for thing in gc.get_objects() if str(type(thing).__module__).startswith(("powerstrip", "fastapi"))
             )
