@@ -14,6 +14,7 @@ class Installations:
 
     def __init__(self, discover: Callable[[], Discovery]) -> None:
         self._discover = discover
+        self._installed: Mapping[str, InstalledPlugin] = {}  # when it was last looked
         self._imported: dict[str, InstalledPlugin] = {}
         self._versions: dict[str, str] = {}
 
@@ -22,6 +23,7 @@ class Installations:
         with the old."""
         importlib.invalidate_caches()
         found = self._discover()
+        self._installed = found.plugins
         plugins = {
             name: self._imported[name] if self._is_upgraded(plugin) else plugin
             for name, plugin in found.plugins.items()
@@ -36,8 +38,8 @@ class Installations:
                 self._versions.setdefault(member.name, member.installed.version)
 
     def upgraded(self, names: Iterable[str]) -> Mapping[str, str]:
-        """Those of the plugins that are installed in another version than the one that runs: `old -> new`."""
-        installed = self._discover().plugins
+        """Those of the plugins that were found installed in another version than the one that runs: `old -> new`."""
+        installed = self._installed
         return {
             name: f"{self._versions[name]} -> {installed[name].version}"
             for name in names
