@@ -32,7 +32,9 @@ from powerstrip import (
     hookspec,
     service,
 )
+from powerstrip.host.supervisor import Supervisor
 from powerstrip.testing import Reloading
+from powerstrip.testing.installed import discovery_with
 
 pytestmark = pytest.mark.anyio
 
@@ -792,6 +794,27 @@ class TestMemory:
         await retired(reloading)
 
         assert [ref() for ref in gone] == [None, None]
+
+    async def test_it_is_told_once_when_code_is_imported_and_nothing_is_made_of_it(self, powerstrip_config):
+        made: list[str] = []
+        told: list[list[str]] = []
+
+        class Noting(Plugin[PluginSettings]):
+            def __init__(self, name: str, settings: PluginSettings) -> None:
+                super().__init__(name, settings)
+                made.append(name)
+
+        supervisor = Supervisor(
+            [powerstrip_config({"noting": True})],
+            environ={},
+            discover=lambda: discovery_with({"noting": Noting}),
+            on_import=lambda: told.append(list(made)),
+        )
+        await supervisor.reload()
+        await supervisor.reload()
+        await supervisor.close()
+
+        assert told == [[]]
 
     async def test_many_reloads_leave_tasks_descriptors_and_objects_as_they_were(self, served):
         reloading = await served({"slow": slow_plugin(), "other": slow_plugin(), "second": failing()}, "{slow: on}")

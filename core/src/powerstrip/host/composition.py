@@ -5,6 +5,7 @@ import heapq
 import traceback
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -70,6 +71,14 @@ class Composition:
         rest = tuple(member for member in self.members if member.name != name)
         rest, orphans = _drop_orphans(rest)
         return replace(self, members=rest, skipped=gone | orphans)
+
+
+def import_plugins(config: Config, discovery: Discovery) -> None:
+    """Import the enabled plugins; what can't be imported is for `compose` to tell."""
+    for name, section in config.plugins.items():
+        if section.enabled and name in discovery.plugins:
+            with owned_by(name), suppress(*CONTAINED):
+                discovery.plugins[name].load()
 
 
 def compose(config: Config, discovery: Discovery) -> Composition:

@@ -14,7 +14,7 @@ from powerstrip.contract.health import ReloadOutcome
 from powerstrip.host.application import inspect_again
 from powerstrip.host.building import Builder
 from powerstrip.host.calls import Leases
-from powerstrip.host.composition import Composition, Skipped, compose
+from powerstrip.host.composition import Composition, Skipped, compose, import_plugins
 from powerstrip.host.config.config import Config, read_config
 from powerstrip.host.config.files import Files, KeptFiles, Sighting
 from powerstrip.host.config.settings import ServerSettings
@@ -59,14 +59,17 @@ class Supervisor:
         discover: Callable[[], Discovery] = discover_plugins,
         clock: Clock | None = None,
         first: Snapshot | None = None,
+        on_import: Callable[[], None] = lambda: None,
         on_swap: Callable[[Config], None] = lambda _config: None,
     ) -> None:
-        """`first` stands in for the disk at the first start; `on_swap` is told the config of each new generation."""
+        """`first` stands in for the disk at the first start; `on_import` is called there, when the plugins' code is in
+        memory and nothing is made of it yet; `on_swap` is told the config of each new generation."""
         self.current: Generation | None = None
         self.files: Sighting = {}
         """What the config was read from, or tried to be, the last time."""
         self._sources = (paths, overrides, environ)
         self._first = first
+        self._on_import = on_import
         self._on_swap = on_swap
         self._lineage = Lineage(clock)
         self._installations = Installations(discover)
@@ -223,7 +226,11 @@ class Supervisor:
             self.files = files.seen
 
     def _compose(self, config: Config, lost: Mapping[str, Skipped]) -> Composition:
-        composition = compose(config, self._installations.discover())
+        discovery = self._installations.discover()
+        if self.current is None:
+            import_plugins(config, discovery)
+            self._on_import()
+        composition = compose(config, discovery)
         for name, skipped in lost.items():
             if name not in composition.skipped:
                 composition = composition.skip(name, skipped.reason, skipped.findings)
