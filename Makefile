@@ -56,7 +56,7 @@ limits: .venv/.installed-dev ## Count on one key with 4 processes x 500 clients,
 exports-proof: .venv/.installed-dev ## Export a million rows and kill 20 jobs: memory, waiting, crashes; ROWS=100000 for fewer
 	@for database in sqlite postgresql; do $(BIN)/python -m benchmarks.exports_proof --rows $(ROWS) --kills 20 --database $$database || exit 1; done
 
-soak: .venv/.installed-bench .venv/.installed-dev ## Losses under faults, leaks, slow and idle clients, 200 reloads; SOAK="loss reload" chooses parts
+soak: .venv/.installed-bench .venv/.installed-dev ## Losses under faults, leaks, slow and idle clients, 700 reloads; SOAK="loss reload" chooses parts
 	@$(BIN)/python -m benchmarks.soak $(SOAK)
 
 browser: .venv/.installed-dev ## Look at the demo page of realtime in headless Chromium, which has to be there

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from benchmarks.soak.audience import Heard, complaints
+from benchmarks.soak.generations import Held
+from benchmarks.soak.generations import broken_promises as broken_promises_of_a_process
 from benchmarks.soak.listeners import LOSS, broken_promises
 
 ROOT = Path(__file__).parent.parent
@@ -57,6 +59,21 @@ def test_the_judge_of_reloads_wants_one_order_for_all():
     one, other = _heard([0, 1, 2], [4, 5, 6]), _heard([1, 0, 2], [4, 5, 6])
 
     assert complaints([one, other], sent=3) == ["2 connections heard the events in 2 different orders"]
+
+
+@pytest.mark.parametrize(
+    ("looks", "broken"),
+    [
+        ([(150, 20, 20), (160, 21, 20), (160, 20, 20), (161, 21, 20)], []),
+        ([(150, 20, 20), (160, 20, 20), (163, 20, 20), (165, 20, 20)], ["memory grew from 160.0 to 165.0 MiB"]),
+        ([(150, 20, 20), (150, 20, 20), (150, 21, 20), (150, 20, 20)], ["tasks grew from 20 to 21"]),
+        ([(150, 20, 20), (150, 20, 20), (150, 20, 20), (150, 20, 22)], ["descriptors grew from 20 to 22"]),
+    ],
+)
+def test_the_judge_of_generations_sees_what_grows(looks, broken):
+    found = broken_promises_of_a_process([Held(*look) for look in looks])
+
+    assert [one.removesuffix(" in the second half") for one in found] == broken
 
 
 def _heard(numbers, offsets):

@@ -1,4 +1,7 @@
-"""The command: `python -m benchmarks.soak loss leak flood slow idle reload`; exit code 1 when a promise was broken."""
+"""The command: `python -m benchmarks.soak loss leak flood slow idle generations reload`.
+
+The exit code is 1 when a promise was broken.
+"""
 
 import argparse
 import asyncio
@@ -8,6 +11,7 @@ from dataclasses import asdict
 from time import perf_counter
 
 from benchmarks.soak.crowds import soak_flood, soak_idle, soak_leak, soak_slow
+from benchmarks.soak.generations import soak_generations
 from benchmarks.soak.loss import soak_loss
 from benchmarks.soak.reload import soak_reload
 
@@ -26,6 +30,7 @@ PARTS: Mapping[str, Callable[[argparse.Namespace], Awaitable[list[str]]]] = {
     "flood": lambda options: soak_flood(options.connects // 10),
     "slow": lambda options: soak_slow(options.clients),
     "idle": lambda options: soak_idle(options.idle, options.minutes * 60),
+    "generations": soak_generations,
     "reload": soak_reload,
 }
 
@@ -42,6 +47,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0, help="how long idle connections are held")
     parser.add_argument("--workers", nargs="+", type=int, default=[1, 4], help="of the server that is reloaded")
     parser.add_argument("--reloads", type=int, default=200)
+    parser.add_argument("--generations", type=int, default=500, help="reloads in the part of that name")
     parser.add_argument("--requests", type=float, default=500.0, help="a second while reloading, at half load at most")
     options = parser.parse_args()
     broken: list[str] = []

@@ -27,6 +27,9 @@ _START_LIMIT = 120.0
 
 _MARKER = """
     import asyncio
+    import gc
+    import os
+    from pathlib import Path
     from random import Random
 
     from fastapi import APIRouter, Depends, Response
@@ -60,6 +63,16 @@ _MARKER = """
             @router.get("/soak/counted")
             async def counted() -> int:
                 return self.settings.number
+
+            @router.get("/soak/state")
+            async def state() -> dict[str, int]:
+                gc.collect()
+                pages = int(Path("/proc/self/statm").read_text().split()[1])
+                return {
+                    "tasks": len(asyncio.all_tasks()),
+                    "descriptors": len(os.listdir("/proc/self/fd")),
+                    "resident_kib": pages * os.sysconf("SC_PAGE_SIZE") // 1024,
+                }
 
             return [Routes(router, version=None)]
 """
@@ -111,7 +124,8 @@ class Server:
 
     def write(self, plugins: dict[str, Any] | str) -> None:
         server = {"port": self.port, "workers": self.workers, "reload": "signal", "drain_timeout": 5}
-        document = {"server": server, "logging": {"format": "json", "level": "warning"}, "plugins": plugins}
+        logging = {"format": "json", "level": "warning"}
+        document = {"app": {"docs": True}, "server": server, "logging": logging, "plugins": plugins}
         draft = self.config.with_suffix(".draft")
         draft.write_text(json.dumps(document) if isinstance(plugins, dict) else plugins)
         draft.replace(self.config)
@@ -145,8 +159,8 @@ class Server:
 
 
 @contextmanager
-def running(folder: Path, workers: int) -> Iterator[Server]:
-    """A server with an admin and many accounts, until the context is left."""
+def running(folder: Path, workers: int, accounts: int = ACCOUNTS) -> Iterator[Server]:
+    """A server with an admin and so many accounts, until the context is left."""
     os.environ["XDG_RUNTIME_DIR"] = str(folder / "run")
     (folder / "run").mkdir()
     _write_marker(folder / "lib")
@@ -158,7 +172,8 @@ def running(folder: Path, workers: int) -> Iterator[Server]:
         server = Server(folder, environ, workers, f"redis://127.0.0.1:{valkey.port}" if valkey else None)
         server.write(server.sections(0))
         server.command("users", "create-admin", "--email", "root@example.com", "--username", "root")
-        server.command("users", "seed", str(ACCOUNTS), "--yes")
+        if accounts:
+            server.command("users", "seed", str(accounts), "--yes")
         log = stack.enter_context((folder / "log").open("wb"))
         server.process = subprocess.Popen(
             [sys.executable, "-m", "powerstrip", "serve", "--config", str(server.config)],
