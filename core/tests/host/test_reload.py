@@ -751,6 +751,31 @@ class TestPlans:
         assert plan["restart_needed"] == ["server.port"]
         assert reloading.generation.generation == 1
 
+    async def test_a_plan_foresees_what_looked_in_vain_for_a_service_that_a_newcomer_says_it_provides(self, served):
+        class Stating(Plugin[PluginSettings]):
+            @hookimpl
+            @asynccontextmanager
+            async def lifespan(self, services: Any) -> AsyncGenerator[tuple[Pool, None]]:
+                yield Pool(), None
+
+        classes = {"pool": Stating, "user": user_of([], Pool, wants=("pool",)), "other": user_of([], dict)}
+        reloading = await served(classes, "{user: on, other: on}")
+        reloading.write("{pool: on, user: on, other: on}")
+        planned = {change.plugin: change.kind for change in (await reloading.supervisor.plan()).changes}
+
+        assert planned == {"pool": "added", "user": "restarted", "other": "kept"}
+        assert await reloading.reload() == planned
+
+    async def test_a_plan_says_on_what_it_depends_where_a_newcomer_leaves_open_what_it_provides(self, served):
+        classes = {"pool": provider([]), "user": user_of([], Pool, wants=("pool",)), "other": user_of([], dict)}
+        reloading = await served(classes, "{user: on, other: on}")
+        reloading.write("{pool: on, user: on, other: on}")
+        reasons = {change.plugin: change.reason for change in (await reloading.supervisor.plan()).changes}
+
+        assert reasons["user"] == "nothing changed; restarts if 'pool' provides what it looked for in vain"
+        assert reasons["other"] == "nothing changed"
+        assert (await reloading.reload())["user"] == "restarted"
+
 
 async def retired(reloading: Reloading) -> None:
     """Wait until nothing is left to stop, and the threads that have built let go of what they have built."""

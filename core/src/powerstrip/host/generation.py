@@ -25,7 +25,7 @@ from powerstrip.host.config.settings import ServerSettings
 from powerstrip.host.discovery import Discovery, discover_plugins
 from powerstrip.host.lifecycle import Lifecycle, Limits, RunningPlugin, Startable
 from powerstrip.host.registrations import Registrations, implementation
-from powerstrip.host.services import InProcessEventBus, ServiceRegistry
+from powerstrip.host.services import InProcessEventBus, ServiceRegistry, stated_services
 from powerstrip.host.staying import adapted, switch_over
 from powerstrip.host.views import PluginView
 
@@ -155,9 +155,15 @@ class Generation(HostStatus):
     def unavailable(self) -> Mapping[str, str]:
         return {name: skipped.reason for name, skipped in self.composition.skipped.items()}
 
-    def provided_before(self, plugin_class: type[AnyPlugin]) -> frozenset[type]:
-        """The types of the services that a plugin provided when it ran the last time."""
-        return self._lineage.provided.get(plugin_class, frozenset())
+    def provides(self, plugin_class: type[AnyPlugin]) -> frozenset[type] | None:
+        """The types of the services that a plugin provided when it ran the last time, or says that it will.
+
+        None when it has never run here, and leaves that open.
+        """
+        if plugin_class in self._lineage.provided:
+            return self._lineage.provided[plugin_class]
+        lifespan = getattr(plugin_class, "lifespan", None)
+        return frozenset() if lifespan is None else stated_services(lifespan)
 
     @property
     def listens_with(self) -> ServerSettings:

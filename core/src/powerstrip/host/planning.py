@@ -126,7 +126,8 @@ class _Decision:
             if name in self._running and not self._stays(name):
                 return f"it uses '{name}', which {self._fate(name)}"
         for other in self.composition.members:
-            if not self._stays(other.name) and view.missed & self.current.provided_before(type(other.plugin)):
+            provided = self.current.provides(type(other.plugin)) or frozenset()
+            if not self._stays(other.name) and view.missed & provided:
                 return f"it looked for what '{other.name}' provides, which {self._fate(other.name)}"
         hook = self._other_contributions(member.name)
         if hook and not can_adapt(self._objects[member.name]):
@@ -158,9 +159,21 @@ class _Decision:
     def _staying(self) -> list[str]:
         return [member.name for member in self.composition.members if self._stays(member.name)]
 
+    def _unsure(self, name: str) -> str:
+        """What can only be known when the others have started: whether one provides what this one looked for in vain.
+
+        Those that have never run here and do not state what they provide can be any that it starts after.
+        """
+        if not self._stays(name) or not self._running[name].view.missed:
+            return ""
+        after = next(member.after for member in self.composition.members if member.name == name)
+        newcomers = (other for other in self.composition.members if other.name in after)
+        open_ones = [other.name for other in newcomers if self.current.provides(type(other.plugin)) is None]
+        return f"; restarts if '{open_ones[0]}' provides what it looked for in vain" if open_ones else ""
+
     def _changes(self) -> Iterator[PluginChange]:
         for name, (kind, reason) in self.verdicts.items():
-            yield PluginChange(name, kind, reason)
+            yield PluginChange(name, kind, reason + self._unsure(name))
         for name in self._running:
             if name not in self.verdicts:
                 skipped = self.composition.skipped.get(name)

@@ -1,11 +1,13 @@
 """start: the services of one generation, found by their type."""
 
+import inspect
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar, cast
+from types import NoneType
+from typing import Any, Generic, Protocol, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from powerstrip.contract.errors import ServiceNotFoundError
 from powerstrip.contract.events import Event, EventBus, EventLog, LogEntry, Origin, Subscriber
@@ -15,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 ServiceT = TypeVar("ServiceT")
 
-_NO_KIND: tuple[Any, ...] = (object, Generic, Protocol)
+_NO_KIND: tuple[Any, ...] = (object, Any, Generic, Protocol)
 
 
 class ServiceRegistry(Services):
@@ -60,6 +62,20 @@ class ServiceRegistry(Services):
             owners = " and ".join(f"'{plugin}'" for plugin, _ in found)
             raise ServiceNotFoundError(f"{kind.__qualname__} is ambiguous: plugins {owners} provide one each")
         return cast("ServiceT", found[0][1])
+
+
+def stated_services(lifespan: Any) -> frozenset[type] | None:
+    """The types under which services will be found that a lifespan says it yields, or None when it leaves that open."""
+    try:
+        stated = get_args(get_type_hints(inspect.unwrap(lifespan)).get("return"))
+    except Exception:  # noqa: BLE001 - an annotation may name what only type checkers see
+        return None
+    yielded = stated[0] if stated else object
+    among = get_args(yielded) if get_origin(yielded) is tuple else (yielded,)
+    kinds = [kind for kind in among if kind not in (None, NoneType)]
+    if any(not isinstance(kind, type) or kind in _NO_KIND for kind in kinds):
+        return None
+    return frozenset(base for kind in kinds for base in kind.__mro__ if base not in _NO_KIND)
 
 
 class InProcessEventBus(EventBus):
