@@ -327,6 +327,20 @@ class TestWorkers:
             served.until(lambda: all(worker["generation"] == 2 for worker in served.status()["workers"]))
             assert served.words(20) == {"second"}
 
+    def test_workers_that_came_back_know_what_the_server_was_started_with(self, serve):
+        with serve(workers=2) as served:
+            first = served.until(lambda: len(found := served.pids(10)) == 2 and found)
+            server = yaml.safe_load(served.process.config.read_text())["server"]
+            served.write_config({"wilful": {"word": "second"}}, server={**server, "host": "127.0.0.2"})
+            assert served.reload()["plan"]["restart_needed"] == ["server.host"]
+            for pid in first:
+                os.kill(pid, signal.SIGKILL)
+            served.until(
+                lambda: len(found := served.status()["workers"]) == 2 and not first & {w["pid"] for w in found}
+            )
+
+            assert served.reload()["plan"]["restart_needed"] == ["server.host"]
+
     def test_a_worker_that_is_killed_while_all_prepare_does_not_keep_the_others(self, serve, tmp_path):
         with serve(workers=2) as served:
             pids = served.until(lambda: len(found := served.pids(10)) == 2 and found)

@@ -37,15 +37,15 @@ HOST_SERVICES = "powerstrip"
 class Lineage:
     """What all generations of one process have in common."""
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    def __init__(self, clock: Clock | None = None, listens_with: ServerSettings | None = None) -> None:
         self.clock: Clock = clock or SystemClock()
         self.events: EventBus = InProcessEventBus()
         self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
         self.last_reload: ReloadOutcome | None = None
         self.provided: dict[type[AnyPlugin], frozenset[type]] = {}
         """The types of the services that plugins provided when they ran."""
-        self.listens_with: ServerSettings | None = None
-        """What the first generation's config said of the server: some of it stays true until a restart."""
+        self.listens_with = listens_with
+        """What the server was made with, if need be by the first generation: some of it stays true until a restart."""
 
 
 class MustRestartError(PowerstripError):

@@ -86,7 +86,7 @@ def _serve_with_workers(sources: Sources, settings: ServerSettings) -> None:
     applied = _LiveSettings()
     with Overseer(sources, applied, _control_path(sources, settings)) as overseer:
         # Called in each worker: what it takes along must be picklable.
-        make_application = functools.partial(_worker_application, sources, overseer.path, overseer.token)
+        make_application = functools.partial(_worker_application, sources, settings, overseer.path, overseer.token)
         options = _server_options(settings)
         config = _WorkerConfig(make_application, factory=True, workers=settings.workers, **options)
         applied.follow(config)
@@ -96,13 +96,13 @@ def _serve_with_workers(sources: Sources, settings: ServerSettings) -> None:
         raise PowerstripError("a worker could not start; its log line says why")
 
 
-def _worker_application(sources: Sources, path: str, token: str) -> Dispatcher:
+def _worker_application(sources: Sources, settings: ServerSettings, path: str, token: str) -> Dispatcher:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the process that watches over the workers tells them to reload
     connection, snapshot = join(path, token)
     config = read_config(*sources, files=KeptFiles(snapshot.contents))
     configure_logging(config.logging, discover_plugins().packages)
     applied = _LiveSettings()
-    supervisor = Supervisor(*sources, first=snapshot, on_import=_set_code_aside, on_swap=applied)
+    supervisor = Supervisor(*sources, first=snapshot, listens_with=settings, on_import=_set_code_aside, on_swap=applied)
 
     @asynccontextmanager
     async def while_serving() -> AsyncGenerator[None]:

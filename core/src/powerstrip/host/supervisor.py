@@ -59,10 +59,12 @@ class Supervisor:
         discover: Callable[[], Discovery] = discover_plugins,
         clock: Clock | None = None,
         first: Snapshot | None = None,
+        listens_with: ServerSettings | None = None,
         on_import: Callable[[], None] = lambda: None,
         on_swap: Callable[[Config], None] = lambda _config: None,
     ) -> None:
-        """`first` stands in for the disk at the first start; `on_import` is called there, when the plugins' code is in
+        """`first` stands in for the disk at the first start; `listens_with` is what the server was made with, where
+        that is not what the first config says; `on_import` is called at the first start, when the plugins' code is in
         memory and nothing is made of it yet; `on_swap` is told the config of each new generation."""
         self.current: Generation | None = None
         self.files: Sighting = {}
@@ -71,7 +73,7 @@ class Supervisor:
         self._first = first
         self._on_import = on_import
         self._on_swap = on_swap
-        self._lineage = Lineage(clock)
+        self._lineage = Lineage(clock, listens_with)
         self._installations = Installations(discover)
         self._builder = Builder(ServerSettings().start_timeout)  # until a config says another
         self._reloading = asyncio.Lock()  # held from the start of a preparation to its end, whatever that is
