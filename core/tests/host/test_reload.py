@@ -12,8 +12,9 @@ from typing import Annotated, Any
 
 import pytest
 import yaml
-from fastapi import APIRouter, Depends, WebSocket
+from fastapi import APIRouter, Depends, Query, WebSocket
 from fastapi.responses import StreamingResponse
+from pydantic import create_model
 
 from powerstrip import (
     BackgroundTask,
@@ -30,6 +31,8 @@ from powerstrip import (
     StartError,
     hookimpl,
     hookspec,
+    public,
+    require,
     service,
 )
 from powerstrip.host.supervisor import Supervisor
@@ -750,6 +753,40 @@ class TestPlans:
         assert "GET /quick" in plan["routes_gained"]
         assert plan["restart_needed"] == ["server.port"]
         assert reloading.generation.generation == 1
+
+    async def test_a_plan_tells_what_changes_in_operations_and_schemas_that_stay(self, served):
+        class Changing(Plugin[Size]):
+            @hookimpl
+            def register_routes(self):
+                size = self.settings.size
+                fields = {"name": (str, ...), **({"old": (int, 1)} if size == 1 else {"new": (int, ...)})}
+                thing = create_model("Thing", **fields)
+                router = APIRouter()
+
+                @router.get("/things")
+                async def things(limit: Annotated[int, Query(le=size * 100)] = 10) -> list[thing]:
+                    return []
+
+                @router.post("/things")
+                async def add(body: thing) -> None:
+                    pass
+
+                router.add_api_route("/same", lambda: 1, methods=["GET"])
+                dependencies = [Depends(public)] if size == 1 else [Depends(require(permission="things:delete"))]
+                router.add_api_route("/things", lambda: 1, methods=["DELETE"], dependencies=dependencies)
+                return [Routes(router)]
+
+        reloading = await served({"changing": Changing, "kept": slow_plugin()})
+        reloading.write("{changing: {size: 2}, kept: on}")
+        plan = (await reloading.supervisor.plan()).to_dict()
+
+        assert plan["api_changed"] == [
+            "GET /api/v1/things: parameters",
+            "DELETE /api/v1/things: responses, access",
+            "schema Thing: gains new; loses old; requires new",
+        ]
+        assert plan["routes_changed"] == ["DELETE /api/v1/things"]
+        assert (await reloading.supervisor.prepare()).plan.to_dict()["api_changed"] is None
 
     async def test_a_plan_foresees_what_looked_in_vain_for_a_service_that_a_newcomer_says_it_provides(self, served):
         class Stating(Plugin[PluginSettings]):

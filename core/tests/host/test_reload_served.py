@@ -36,7 +36,7 @@ WILFUL = """
         @hookimpl
         def register_routes(self):
             router = APIRouter()
-            router.add_api_route("/word", self.word)
+            router.add_api_route("/word", self.word, responses={418: {"description": self.settings.word}})
             return [Routes(router, version=None)]
 
         async def word(self) -> list[str]:
@@ -169,7 +169,9 @@ class TestOneProcess:
             done = served.command("reload")
 
             assert (planned.returncode, words) == (0, {"first"})
-            assert planned.stdout == "generation 2 would serve\n  wilful  restarted     changed: word\n"
+            assert planned.stdout == (
+                "generation 2 would serve\n  wilful  restarted     changed: word\n  changes GET /word: responses\n"
+            )
             assert (done.returncode, served.words()) == (0, {"second"})
             assert done.stdout == "generation 2 serves\n  wilful  restarted     changed: word\n"
 

@@ -11,7 +11,12 @@ from powerstrip.cli.output import print_error, print_json, print_text
 from powerstrip.cli.running import ProcessId, ask_server
 from powerstrip.contract.findings import Finding, Position
 
-_LABELS = (("routes_gained", "gains"), ("routes_lost", "loses"), ("routes_changed", "changes"))
+_LABELS = (
+    ("routes_gained", "gains"),
+    ("routes_lost", "loses"),
+    ("routes_changed", "changes"),
+    ("api_changed", "changes"),
+)
 
 
 def reload(
@@ -45,7 +50,7 @@ def _lines(report: dict[str, Any], *, is_plan: bool) -> Iterator[str]:
     for entry in plan["plugins"]:
         yield f"  {entry['plugin']:<{width}}  {entry['change']:<12}  {entry['reason']}"
     for key, label in _LABELS:
-        yield from (f"  {label} {route}" for route in plan[key])
+        yield from (f"  {label} {route}" for route in plan[key] or ())
     yield from (f"  a restart is needed for {what}" for what in plan["restart_needed"])
 
 

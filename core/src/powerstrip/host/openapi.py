@@ -21,6 +21,13 @@ from powerstrip.host.registrations import Registrations
 from powerstrip.host.routes import OwnedRoute
 
 _PROTECTED = ("identity", "role", "permission")
+_PARTS: Mapping[str, str] = {
+    "parameters": "parameters",
+    "requestBody": "request body",
+    "responses": "responses",
+    "security": "security",
+    "x-access": "access",
+}
 _ERROR_SCHEMA: Mapping[str, str] = {"$ref": "#/components/schemas/ErrorResponse"}
 
 
@@ -68,6 +75,38 @@ class OpenApiDocument:
                 raise PluginError(entry.plugin, "customise_openapi", f"{type(error).__name__}: {error}") from error
         _protect(document, self._routes)
         return document
+
+
+def document_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """What clients may notice of the operations and schemas that are in both of two documents."""
+    old = {(path, method): operation for path, method, operation in _operations(before)}
+    for path, method, operation in _operations(after):
+        known = old.get((path, method), operation)
+        parts = [part for part, name in _PARTS.items() if known.get(part) != operation.get(part)]
+        if parts:
+            yield f"{method} {path}: {', '.join(_PARTS[part] for part in parts)}"
+    schemas = _schemas(before)
+    for name, schema in sorted(_schemas(after).items()):
+        known = schemas.get(name, schema)
+        if known != schema:
+            yield f"schema {name}: {_schema_changes(known, schema)}"
+
+
+def _schema_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    old, new = before.get("properties", {}), after.get("properties", {})
+    kinds = {
+        "gains": new.keys() - old.keys(),
+        "loses": old.keys() - new.keys(),
+        "changes": {name for name in new.keys() & old.keys() if new[name] != old[name]},
+        "no longer requires": {*before.get("required", ())} - {*after.get("required", ())} - (old.keys() - new.keys()),
+        "requires": {*after.get("required", ())} - {*before.get("required", ())},
+    }
+    return "; ".join(f"{kind} {', '.join(sorted(names))}" for kind, names in kinds.items() if names) or "changes"
+
+
+def _schemas(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = document.get("components", {}).get("schemas", {})
+    return found
 
 
 def _first_line(member: Member) -> str:

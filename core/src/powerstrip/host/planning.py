@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from powerstrip.contract.errors import PluginError
 from powerstrip.contract.hooks import PROJECT
 from powerstrip.contract.plugin import AnyPlugin, PluginSettings
 from powerstrip.host.composition import Composition, Member
 from powerstrip.host.config.settings import ServerSettings
 from powerstrip.host.generation import Generation, Inheritance
 from powerstrip.host.lifecycle import RunningPlugin
+from powerstrip.host.openapi import document_changes
 from powerstrip.host.staying import Switch, can_adapt, reconfigured
 
 ChangeKind = Literal["kept", "reconfigured", "restarted", "added", "removed"]
@@ -200,6 +202,8 @@ class ReloadPlan:
     routes_lost: tuple[str, ...]
     routes_changed: tuple[str, ...]
     restart_needed: tuple[str, ...]
+    api_changed: tuple[str, ...] | None = None
+    """Operations and schemas that stay and change; None where nobody has asked, for it takes the OpenAPI documents."""
 
     def summary(self) -> dict[str, Any]:
         """The plugins by what becomes of them, without those that nothing happens to: for the log."""
@@ -216,6 +220,7 @@ class ReloadPlan:
             "routes_gained": list(self.routes_gained),
             "routes_lost": list(self.routes_lost),
             "routes_changed": list(self.routes_changed),
+            "api_changed": None if self.api_changed is None else list(self.api_changed),
             "restart_needed": list(self.restart_needed),
         }
 
@@ -237,6 +242,15 @@ def describe_plan(
             *(f"plugin '{name}' was upgraded: {versions}" for name, versions in upgraded.items()),
         ),
     )
+
+
+def describe_api(plan: ReloadPlan, current: Generation, following: Generation) -> ReloadPlan:
+    """The plan with what changes in the OpenAPI document, which takes some 50 ms: not for the event loop."""
+    try:
+        changed = tuple(document_changes(current.application.openapi(), following.application.openapi()))
+    except PluginError as error:
+        changed = (f"(unknown: {error})",)
+    return replace(plan, api_changed=changed)
 
 
 # What the listener or the processes were made with.

@@ -22,7 +22,7 @@ from powerstrip.host.discovery import Discovery, discover_plugins
 from powerstrip.host.endpoints import forget_endpoints
 from powerstrip.host.generation import Generation, Lineage, MustRestartError
 from powerstrip.host.installations import Installations
-from powerstrip.host.planning import ReloadPlan, Transition, describe_plan, plan_transition
+from powerstrip.host.planning import ReloadPlan, Transition, describe_api, describe_plan, plan_transition
 from powerstrip.host.probing import probe
 from powerstrip.host.staying import Switch, switch_over
 
@@ -108,8 +108,12 @@ class Supervisor:
         """What `reload()` would do, found out by its steps up to build. Raises as it does."""
         async with self._reloading:
             try:
+                current = self.current
                 transition, following = await self._build(*await self._load(snapshot), {})
-                return self._described(transition, following)
+                plan = self._described(transition, following)
+                if current is None:
+                    return plan
+                return await self._builder.run(partial(describe_api, plan, current, following))
             finally:
                 self._go_on()
 
