@@ -81,9 +81,11 @@ class Hub(LogListener):
         topics = list(self._listeners)
         logger.warning("events were missed", extra={"after": str(seen), "until": str(now), "topics": len(topics)})
         missed: list[LogEntry] = []
+        # A log in another epoch has lost what the former one held: asking it topic by topic would only take time.
+        may_know = seen.epoch == now.epoch and len(topics) <= _MOST_TOPICS_CAUGHT_UP
         for topic in topics:
             complete = False
-            if len(topics) <= _MOST_TOPICS_CAUGHT_UP:
+            if may_know:
                 replay = await self._log.since(topic, seen)
                 missed += [entry for entry in replay.entries if entry.position.offset <= now.offset]
                 complete = replay.is_complete
@@ -102,7 +104,7 @@ class Hub(LogListener):
 
     def _tell_of_gap(self, topic: str, now: LogPosition) -> None:
         gap = notice("gap", self._clock.now(), {"recovered": False}, topic=topic, position=str(now))
-        listeners = self._listeners[topic]
+        listeners = self._listeners.get(topic, {})  # they may have left while the log was asked
         for connection, after in tuple(listeners.items()):
             # One that came from another process may know more of the new epoch than this one does.
             if after.epoch != now.epoch or after.offset < now.offset:
