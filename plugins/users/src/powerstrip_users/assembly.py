@@ -55,8 +55,10 @@ async def running_users(
             stack.enter_context(services[EventBus].subscribe(topic, access.on_event))
         identities = Identities(tokens, access, permissions.of_role)
         stack.enter_context(bearer.using(identities))
+        announcements = Announcements(services, access.read)
         use_cases = _use_cases(
             settings=settings,
+            announcements=announcements,
             services=services,
             ring=ring,
             tokens=tokens,
@@ -67,7 +69,7 @@ async def running_users(
         links = Links(ring, settings.tokens, settings.links, clock)
         mails = await stack.enter_async_context(running_mails(database, links, settings.mail, clock, mail_health))
         avatars = await stack.enter_async_context(
-            running_avatars(database, services[EventBus], settings.avatars, clock)
+            running_avatars(database, services[EventBus], announcements, settings.avatars, clock)
         )
         yield permissions, access, identities, *use_cases, *mails, avatars, AuditTrail(database, clock)
 
@@ -103,6 +105,7 @@ def _statistics(hooks: HookCalls) -> Sequence[UserStatistic]:
 def _use_cases(
     *,
     settings: UsersSettings,
+    announcements: Announcements,
     services: Services,
     ring: KeyRing,
     tokens: AccessTokens,
@@ -110,7 +113,6 @@ def _use_cases(
     statistics: Sequence[UserStatistic],
 ) -> tuple[object, ...]:
     database, clock = services[Database], services[Clock]
-    announcements = Announcements(services[EventBus])
     policy = PasswordPolicy()
     attempts = AttemptLimits(ring, settings.sign_in)
     links = Links(ring, settings.tokens, settings.links, clock)
@@ -122,7 +124,7 @@ def _use_cases(
         settings=settings.tokens,
         clock=clock,
     )
-    changes = AccountChanges(sessions, settings.blocked_domains)
+    changes = AccountChanges(sessions, announcements, settings.blocked_domains)
     accounts = Accounts(
         database=database,
         hasher=hasher,

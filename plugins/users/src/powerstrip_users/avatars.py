@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from powerstrip import Clock, Event, EventBus, NotFound
 from powerstrip_database import Database, new_id
 from powerstrip_users import audit, storage
-from powerstrip_users.announcements import Announcements
+from powerstrip_users.announcements import Announcement, Announcements
 from powerstrip_users.buckets import BucketFiles
 from powerstrip_users.domain import Actor, Status
 from powerstrip_users.errors import InvalidToken, PicturesUnavailable
@@ -95,24 +95,23 @@ class Avatars:
         await self._replace(actor, user_id, None)
 
     async def _replace(self, actor: Actor, user_id: UUID, key: str | None) -> None:
-        async def work(session: AsyncSession) -> str | None:
+        async def work(session: AsyncSession) -> tuple[str | None, list[Announcement]]:
             user = await storage.find_user(session, user_id, lock=True)
             if user is None or user.status is not Status.ACTIVE:
                 raise InvalidToken("The account is not active.")
             replaced = user.avatar_key
-            if replaced != key:
-                now = self._clock.now()
-                user.avatar_key, user.avatar_type = key, MEDIA_TYPE if key else None
-                user.updated_at = now
-                audit.record(session, actor, "user.avatar_changed", user.id, {"avatar_key": (replaced, key)}, at=now)
-            return replaced
+            if replaced == key:
+                return None, []
+            now = self._clock.now()
+            user.avatar_key, user.avatar_type = key, MEDIA_TYPE if key else None
+            user.updated_at = now
+            audit.record(session, actor, "user.avatar_changed", user.id, {"avatar_key": (replaced, key)}, at=now)
+            return replaced, [self._announcements.user_updated(session, user_id, ["avatar"], access_changed=False)]
 
-        replaced = await self._database.retrying(work)
-        if replaced == key:
-            return
+        replaced, updated = await self._database.retrying(work)
         if replaced is not None:
             await self._discard(replaced)
-        await self._announcements.user_updated(user_id, ["avatar"], access_changed=False)
+        await self._announcements.publish(*updated)
 
     async def find(self, user_id: UUID) -> Avatar:
         """The user's picture. Raises NotFound, whether there is no picture or no user, and PicturesUnavailable."""
@@ -164,7 +163,7 @@ class Avatars:
 
 @asynccontextmanager
 async def running_avatars(
-    database: Database, bus: EventBus, settings: AvatarSettings, clock: Clock
+    database: Database, bus: EventBus, announcements: Announcements, settings: AvatarSettings, clock: Clock
 ) -> AsyncGenerator[Avatars]:
     """The service, with its threads, from start to end."""
     async with Pictures.running(settings.threads, settings.max_pixels, settings.edge) as pictures:
@@ -172,7 +171,7 @@ async def running_avatars(
             database=database,
             files=BucketFiles.of(settings.s3) if settings.s3 else LocalFiles(settings.folder),
             pictures=pictures,
-            announcements=Announcements(bus),
+            announcements=announcements,
             settings=settings,
             clock=clock,
         )

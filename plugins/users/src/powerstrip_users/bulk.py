@@ -1,7 +1,7 @@
 """One change for many accounts."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from powerstrip import Clock, NotFound, Problem
 from powerstrip_database import Database
 from powerstrip_users import audit, outbox, storage
-from powerstrip_users.announcements import Announcements
+from powerstrip_users.announcements import Announcement, Announcements
 from powerstrip_users.changes import AccountChanges, Applied
 from powerstrip_users.domain import Actor
 from powerstrip_users.errors import BulkNotApplied
@@ -60,7 +60,7 @@ class BulkUpdates:
         again gets the same answer and changes nothing; raises IdempotencyKeyReused for another request under it.
         """
 
-        async def work(session: AsyncSession) -> tuple[BulkAnswer, list[Applied]]:
+        async def work(session: AsyncSession) -> tuple[BulkAnswer, list[Sequence[Announcement]]]:
             earlier = await key.claim(session, self._clock.now()) if key else None
             if earlier is not None:
                 return BulkAnswer(BulkResult.model_validate(earlier), replayed=True), []
@@ -70,16 +70,17 @@ class BulkUpdates:
             await self._note(session, actor, wanted, result)
             if key is not None:
                 await key.keep(session, result.model_dump(mode="json"))
-            return BulkAnswer(result), applied
+            return BulkAnswer(result), self._announce(session, actor, applied)
 
         try:
-            answer, applied = await self._database.retrying(work)
+            answer, announcements = await self._database.retrying(work)
         except _RolledBackError as outcome:
             if mode == "atomic" and outcome.result.failed:
                 details = [error.model_dump(mode="json") for error in outcome.result.errors]
                 raise BulkNotApplied(details=details) from None
             return BulkAnswer(outcome.result)
-        await self._announce(actor, applied)
+        # At the same time: those who read what has changed can then read once for all.
+        await asyncio.gather(*(self._announcements.publish(*some) for some in announcements))
         return answer
 
     async def _apply(
@@ -118,12 +119,14 @@ class BulkUpdates:
             for admin in await storage.active_admins(session, _MOST_RECIPIENTS):
                 outbox.enqueue(session, "bulk-updated", admin.email, data, at=now, user_id=admin.id)
 
-    async def _announce(self, actor: Actor, applied: list[Applied]) -> None:
-        changed = [entry for entry in applied if entry.fields]
-        if changed:
-            await self._announcements.users_bulk_updated([entry.user_id for entry in changed], actor.id)
-        # At the same time: those who read what has changed can then read once for all.
-        await asyncio.gather(*(entry.announce(self._announcements) for entry in changed))
+    def _announce(self, session: AsyncSession, actor: Actor, applied: list[Applied]) -> list[Sequence[Announcement]]:
+        """What is to be told of all, and of each."""
+        changed = [entry for entry in applied if entry.is_change]
+        if not changed:
+            return []
+        user_ids = [entry.user_id for entry in changed]
+        of_all = self._announcements.users_bulk_updated(session, user_ids, actor.id)
+        return [[of_all], *(entry.announcements for entry in changed)]
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Changing an account: the rules, the traces it leaves and what follows from it. One place for all who may."""
 
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from powerstrip_database import Database, constraint_of
 from powerstrip_users import audit, outbox
 from powerstrip_users.access import revoke_user
-from powerstrip_users.announcements import Announcements
+from powerstrip_users.announcements import Announcement, Announcements
 from powerstrip_users.domain import Actor, Role, Status, email_key, is_blocked, search_text, username_key
 from powerstrip_users.errors import EmailNotAllowed, EmailTaken, LastAdmin, UsernameTaken
 from powerstrip_users.models import User
@@ -46,26 +46,19 @@ class Applied:
     """What a change came to."""
 
     user_id: UUID
-    fields: frozenset[str] = frozenset()
-    ended_sessions: tuple[UUID, ...] = ()
-    access_changed: bool = False
-    suspended: bool = False
+    announcements: Sequence[Announcement] = ()
 
-    async def announce(self, announcements: Announcements) -> None:
-        """Tell it, once it is committed."""
-        if self.suspended:
-            await announcements.user_suspended(self.user_id)
-        if self.ended_sessions:
-            await announcements.session_revoked(self.user_id, self.ended_sessions)
-        if self.fields:
-            await announcements.user_updated(self.user_id, self.fields, access_changed=self.access_changed)
+    @property
+    def is_change(self) -> bool:
+        return bool(self.announcements)
 
 
 class AccountChanges:
     """Applies changes to accounts that the caller's transaction has locked."""
 
-    def __init__(self, sessions: Sessions, blocked_domains: Collection[str]) -> None:
+    def __init__(self, sessions: Sessions, announcements: Announcements, blocked_domains: Collection[str]) -> None:
         self._sessions = sessions
+        self._announcements = announcements
         self._blocked_domains = frozenset(blocked_domains)
 
     def check_address(self, email: str) -> None:
@@ -114,9 +107,9 @@ class AccountChanges:
         user.search_text = search_text(user.email, user.username, user.full_name)
         user.updated_at = now
         audit.record(session, actor, "user.updated", user.id, different, at=now)
-        applied = await self._follow_up(session, user, frozenset(different), now)
+        announcements = await self._follow_up(session, user, frozenset(different), now)
         await session.flush()
-        return applied
+        return Applied(user.id, announcements)
 
     def _keep_an_admin(self, user: User, different: Collection[str], admins: set[UUID] | None) -> None:
         if admins is None or user.id not in admins or not {"role", "status"} & set(different):
@@ -125,14 +118,19 @@ class AccountChanges:
             raise LastAdmin
         admins.discard(user.id)  # a bulk update takes them away one after the other
 
-    async def _follow_up(self, session: AsyncSession, user: User, fields: frozenset[str], now: datetime) -> Applied:
+    async def _follow_up(
+        self, session: AsyncSession, user: User, fields: frozenset[str], now: datetime
+    ) -> Sequence[Announcement]:
         left = "status" in fields and user.status is not Status.ACTIVE
         access_changed = left or "role" in fields
         if access_changed:
             revoke_user(session, user, now)
         ended = await self._sessions.end_in(session, user.id, None) if left else []
-        suspended = left and user.status is Status.SUSPENDED
-        return Applied(user.id, fields, tuple(ended), access_changed, suspended)
+        announce = self._announcements
+        told = [announce.user_suspended(session, user.id)] if left and user.status is Status.SUSPENDED else []
+        if ended:
+            told.append(announce.session_revoked(session, user.id, ended))
+        return [*told, announce.user_updated(session, user.id, fields, access_changed=access_changed)]
 
     def _tell_both_addresses(
         self, session: AsyncSession, user: User, new: str, now: datetime, *, is_verified: bool

@@ -8,7 +8,7 @@ from powerstrip import Clock
 from powerstrip_database import Database
 from powerstrip_users import audit, outbox, storage
 from powerstrip_users.access import revoke_user
-from powerstrip_users.announcements import Announcements
+from powerstrip_users.announcements import Announcement, Announcements
 from powerstrip_users.attempts import AttemptLimits
 from powerstrip_users.domain import Actor, Client, Status
 from powerstrip_users.errors import CurrentPasswordWrong, InvalidToken, LinkNotValid
@@ -59,8 +59,8 @@ class Credentials:
             user = await storage.find_user(session, seen.id, lock=True)
             if user is None or user.password_hash != seen.password_hash:
                 raise CurrentPasswordWrong
-            ended = await self._set_password(session, user, new_hash, actor, kept)
-        await self._announcements.session_revoked(user.id, ended)
+            revoked = await self._set_password(session, user, new_hash, actor, kept)
+        await self._announcements.publish(revoked)
 
     async def _check_current(self, user: User, password: str, client: Client) -> None:
         """Raises CurrentPasswordWrong: whoever has a stolen token may not guess on without end."""
@@ -114,8 +114,8 @@ class Credentials:
                 await self._attempts.forget(session, self._attempts.keys(name, client).account)
             revoke_user(session, user, self._clock.now())
             actor = Actor(name=user.username, client=client, id=user.id)
-            ended = await self._set_password(session, user, new_hash, actor, None)
-        await self._announcements.session_revoked(user.id, ended)
+            revoked = await self._set_password(session, user, new_hash, actor, None)
+        await self._announcements.publish(revoked)
 
     async def verify_email(self, token: str, client: Client) -> None:
         """Confirm an address with the token of a mail; doing so again changes nothing. Raises LinkNotValid."""
@@ -129,7 +129,8 @@ class Credentials:
             user.updated_at = now
             actor = Actor(name=user.username, client=client, id=user.id)
             audit.record(session, actor, "user.verified", user.id, {"is_verified": (False, True)}, at=now)
-        await self._announcements.user_updated(user.id, ["is_verified"], access_changed=False)
+            updated = self._announcements.user_updated(session, user.id, ["is_verified"], access_changed=False)
+        await self._announcements.publish(updated)
 
     async def resend_verification(self, actor: Actor) -> None:
         """Send another link to confirm the caller's address, unless it is confirmed or too many were sent."""
@@ -143,14 +144,15 @@ class Credentials:
 
     async def _set_password(
         self, session: AsyncSession, user: User, new_hash: str, actor: Actor, kept: UUID | None
-    ) -> list[UUID]:
+    ) -> Announcement:
         now = self._clock.now()
         user.password_hash = new_hash
         user.updated_at = now
         audit.record(session, actor, "user.password_changed", user.id, audit.secret_changed(), at=now)
         data = {"username": user.username, "client_address": actor.client.address}
         outbox.enqueue(session, "password-changed", user.email, data, at=now, user_id=user.id)
-        return await self._sessions.end_in(session, user.id, kept)
+        ended = await self._sessions.end_in(session, user.id, kept)
+        return self._announcements.session_revoked(session, user.id, ended)
 
     def _current(self, purpose: LinkPurpose, claims: LinkClaims, user: User | None) -> User:
         usable = (Status.ACTIVE, Status.PENDING)

@@ -12,7 +12,7 @@ from powerstrip import Clock, NotFound
 from powerstrip_database import Database, new_id
 from powerstrip_users import audit, outbox, storage
 from powerstrip_users.access import revoke_deleted_user
-from powerstrip_users.announcements import Announcements
+from powerstrip_users.announcements import Announcement, Announcements
 from powerstrip_users.changes import AccountChanges, Applied, names_taken
 from powerstrip_users.domain import Actor, Client, Role, Status, email_key, search_text, username_key
 from powerstrip_users.errors import AdminNotDeletable, InvalidToken, RecentSignInRequired
@@ -73,7 +73,8 @@ class Accounts:
             await self._add(session, user, actor)
             data = {"username": user.username, "full_name": user.full_name}
             outbox.enqueue(session, "welcome", user.email, data, at=user.created_at, user_id=user.id, link="verify")
-        await self._announcements.user_created(user.id)
+            created = self._announcements.user_created(session, user.id)
+        await self._announcements.publish(created)
         return user
 
     async def create_admin(self, account: NewAccount, actor: Actor) -> User:
@@ -82,7 +83,8 @@ class Accounts:
         user.is_verified = True
         async with names_taken(self._database, user.id, user.email), self._database.transaction() as session:
             await self._add(session, user, actor)
-        await self._announcements.user_created(user.id)
+            created = self._announcements.user_created(session, user.id)
+        await self._announcements.publish(created)
         return user
 
     async def _new_user(self, account: NewAccount, role: Role, status: Status) -> User:
@@ -185,14 +187,14 @@ class Accounts:
 
         async with names_taken(self._database, user_id, changes.get("email")):
             user, applied = await self._database.retrying(work)
-        await applied.announce(self._announcements)
+        await self._announcements.publish(*applied.announcements)
         return user
 
     async def delete(self, actor: Actor, user_id: UUID, precondition: Precondition) -> None:
         """Delete an account, its sessions and its tokens. Raises NotFound, PreconditionFailed and
         AdminNotDeletable."""
 
-        async def work(session: AsyncSession) -> None:
+        async def work(session: AsyncSession) -> Announcement:
             user = await storage.find_user(session, user_id, lock=True)
             if user is None:
                 raise NotFound
@@ -204,9 +206,9 @@ class Accounts:
             audit.record(session, actor, "user.deleted", user.id, facts, at=now)
             revoke_deleted_user(session, user, now)
             await session.delete(user)
+            return self._announcements.user_deleted(session, user_id)
 
-        await self._database.retrying(work)
-        await self._announcements.user_deleted(user_id)
+        await self._announcements.publish(await self._database.retrying(work))
 
     def _require_recent(self, signed_in_at: datetime | None) -> None:
         longest = timedelta(seconds=self._settings.tokens.recent_sign_in)

@@ -92,9 +92,10 @@ class Sessions:
                 raise InvalidRefreshToken
             use = self._use(token, found, user)
             successor = await self._successor(session, use, token, found, client)
+            is_stolen = use is _Use.STOLEN
+            revoked = [self._announcements.session_revoked(session, user.id, [found.id])] if is_stolen else []
+        await self._announcements.publish(*revoked)
         if successor is None:
-            if use is _Use.STOLEN:
-                await self._announcements.session_revoked(user.id, [found.id])
             raise InvalidRefreshToken
         return self._pair(user, found, successor)
 
@@ -145,7 +146,8 @@ class Sessions:
             await session.delete(found)
             revoke_session(session, user_id, session_id, now)
             audit.record(session, actor, "session.ended", user_id, {"session": (session_id, None)}, at=now)
-        await self._announcements.session_revoked(user_id, [session_id])
+            revoked = self._announcements.session_revoked(session, user_id, [session_id])
+        await self._announcements.publish(revoked)
 
     async def end_others(self, actor: Actor, user_id: UUID, kept: UUID | None) -> None:
         """End every session of a user but one."""
@@ -153,7 +155,8 @@ class Sessions:
             ended = await self.end_in(session, user_id, kept)
             now = self._clock.now()
             audit.record(session, actor, "session.others_ended", user_id, {"sessions": (len(ended), 0)}, at=now)
-        await self._announcements.session_revoked(user_id, ended)
+            revoked = self._announcements.session_revoked(session, user_id, ended)
+        await self._announcements.publish(revoked)
 
     async def end_all(self, actor: Actor, user_id: UUID) -> None:
         """End every session of a user, and let every access token die, whichever session it is from."""
@@ -165,7 +168,8 @@ class Sessions:
             if user is not None:
                 revoke_user(session, user, now)
             audit.record(session, actor, "session.all_ended", user_id, {"sessions": (len(ended), 0)}, at=now)
-        await self._announcements.session_revoked(user_id, ended)
+            revoked = self._announcements.session_revoked(session, user_id, ended)
+        await self._announcements.publish(revoked)
 
     async def end_in(self, session: AsyncSession, user_id: UUID, kept: UUID | None) -> list[UUID]:
         """End a user's sessions but one in the caller's transaction; returns their ids, for the announcement."""
