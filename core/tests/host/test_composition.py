@@ -135,6 +135,25 @@ def test_a_skipped_plugin_takes_its_dependants_along(compose_plugins):
     assert {finding.level for finding in composition.findings} == {"warning"}
 
 
+def test_what_processes_do_not_share_is_a_warning_where_there_are_several(compose_plugins):
+    classes = {"bell": plugin(shared_through=("wire",))}
+
+    (finding,) = compose_plugins(classes, "server: {workers: 2}\nplugins:\n  bell: on\n").findings
+
+    assert (finding.code, finding.level, finding.plugin) == ("plugin.not-shared", "warning", "bell")
+    assert finding.hint == "switch 'wire' on, through which processes share it"
+    assert finding.position is not None
+    assert finding.position.line == 3
+
+
+@pytest.mark.parametrize("server", ["", "server: {workers: 2}\n"])
+def test_what_is_shared_or_alone_is_no_warning(compose_plugins, server):
+    classes = {"bell": plugin(shared_through=("wire",)), "lamp": plugin(provides=("wire",))}
+    plugins = "plugins: {bell: on, lamp: on}" if server else "plugins: {bell: on}"
+
+    assert compose_plugins(classes, server + plugins).findings == ()
+
+
 def test_a_name_that_two_distributions_claim_is_refused_with_both_names(tmp_path, monkeypatch, write_distribution):
     for distribution in ("powerstrip-lamp", "evil-lamp"):
         write_distribution(tmp_path / distribution, distribution, {}, {"lamp": "nowhere:Lamp"}, version="1.5")

@@ -908,6 +908,17 @@ class Spare(Pool):
     """Another service."""
 
 
+async def test_what_is_wrong_and_yet_served_is_logged_with_what_to_do(served, caplog):
+    class Bell(Plugin[PluginSettings]):
+        shared_through = ("wire",)
+
+    await served({"bell": Bell}, workers=2)
+
+    (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert record.message.startswith("plugin 'bell' works for each process by itself")
+    assert record.hint == "switch 'wire' on, through which processes share it"
+
+
 async def test_a_request_finds_the_services_of_its_generation(served):
     class Asking(Plugin[PluginSettings]):
         @hookimpl

@@ -40,6 +40,8 @@ class Plugin(Generic[SettingsT]):
     - `wants`: capabilities it uses when they are there; only the order depends on them.
     - `provides`: capabilities it offers beside its own name.
     - `conflicts`: capabilities that may not be present beside it.
+    - `shared_through`: capabilities, any of which makes several processes work as one; where there is none of them, and
+      `server.workers` is above 1, that is a warning.
     - `api`: the versions of this contract it works with, as a version specifier (PEP 440).
     """
 
@@ -47,6 +49,7 @@ class Plugin(Generic[SettingsT]):
     wants: ClassVar[tuple[str, ...]] = ()
     provides: ClassVar[tuple[str, ...]] = ()
     conflicts: ClassVar[tuple[str, ...]] = ()
+    shared_through: ClassVar[tuple[str, ...]] = ()
     api: ClassVar[str] = ">=1.0,<2"
 
     settings_type: ClassVar[type[PluginSettings]] = PluginSettings

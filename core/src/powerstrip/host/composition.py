@@ -95,6 +95,7 @@ def compose(config: Config, discovery: Discovery) -> Composition:
                 draft.admit(name, section)
     draft.check_conflicts()
     members = draft.satisfied_members()
+    draft.check_sharing(members)
     ordered = _dependencies_first(members, draft)
     if any(finding.level == "error" for finding in draft.findings):
         raise CompositionError([*config.findings, *draft.findings])
@@ -171,6 +172,18 @@ class _Draft:
                 return [_placed(member, providers) for member in self.members.values()]
             for member, missing in lacking:
                 self._lose(member, missing)
+
+    def check_sharing(self, members: Iterable[Member]) -> None:
+        """Warn of members that work for each process by itself where there are to be several."""
+        workers = self.config.server.workers
+        providers = _providers(members)
+        for member in members if workers > 1 else ():
+            wanted = member.plugin.shared_through
+            if wanted and not set(wanted) & set(providers):
+                message = f"works for each process by itself, and there are to be {workers} (server.workers)"
+                hint = f"switch '{wanted[0]}' on, through which processes share it"
+                finding = self._finding(member.name, "plugin.not-shared", message, hint)
+                self.findings.append(replace(finding, level="warning"))
 
     def _lose(self, member: Member, missing: list[str]) -> None:
         lost = [name for name in missing if name in self.skipped or self._lost_capability(name)]

@@ -149,7 +149,10 @@ class Supervisor:
         self._on_swap(self.current.composition.config)
         self._prepared = None
         self._reloading.release()
-        names = [member.name for member in self.current.composition.members]
+        composition = self.current.composition
+        for finding in composition.findings:
+            logger.warning("%s", finding.message, extra={"code": finding.code, "hint": finding.hint})
+        names = [member.name for member in composition.members]
         logger.info("serving", extra={"generation": self.current.generation, "plugins": names})
         return self.current
 

@@ -44,6 +44,7 @@ class Ratelimit(Plugin[RatelimitSettings]):
 
     # To stand inside of what finds out who asks and from where, and to use the store if there is one.
     wants = ("edge", "identity", "redis")
+    shared_through = ("redis",)
 
     def __init__(self, name: str, settings: RatelimitSettings) -> None:
         super().__init__(name, settings)

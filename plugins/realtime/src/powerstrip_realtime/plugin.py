@@ -19,6 +19,7 @@ class Realtime(Plugin[RealtimeSettings]):
 
     # A shared log of events, inboxes, tokens to be read, messages to be counted: used when there.
     wants = ("redis", "database", "identity", "ratelimit")
+    shared_through = ("redis",)
 
     @hookimpl
     def register_hookspecs(self) -> Sequence[type]:
