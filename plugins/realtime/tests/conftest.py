@@ -233,6 +233,22 @@ def start(powerstrip_config):
     return running
 
 
+@pytest.fixture
+def start_two(start, redis_url):
+    """Two applications that share Valkey, as two workers do."""
+
+    @asynccontextmanager
+    async def running(**settings):
+        redis = {"url": redis_url, "timeout": 5, "connect_timeout": 5}
+        async with (
+            start(plugins={"redis": redis}, **settings) as one,
+            start(plugins={"redis": redis}, **settings) as other,
+        ):
+            yield one, other
+
+    return running
+
+
 @asynccontextmanager
 async def serving(application: Any) -> AsyncIterator[int]:
     """Serve in this event loop, on a free port."""

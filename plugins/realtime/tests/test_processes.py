@@ -1,7 +1,6 @@
 """Several processes that share a log behave as one."""
 
 import json
-from contextlib import asynccontextmanager
 
 import httpx2
 import pytest
@@ -13,22 +12,6 @@ from powerstrip_realtime.presence import Attendance
 
 PASSWORD = "correct horse battery"
 CHEAP = {"memory_kib": 8, "iterations": 1, "threads": 1}
-
-
-@pytest.fixture
-def start_two(start, redis_url):
-    """Two applications that share Valkey, as two workers do."""
-
-    @asynccontextmanager
-    async def running(**settings):
-        redis = {"url": redis_url, "timeout": 5, "connect_timeout": 5}
-        async with (
-            start(plugins={"redis": redis}, **settings) as one,
-            start(plugins={"redis": redis}, **settings) as other,
-        ):
-            yield one, other
-
-    return running
 
 
 async def test_an_event_of_one_process_reaches_the_clients_of_all(start_two):

@@ -50,6 +50,7 @@ async def running_realtime(settings: RealtimeSettings, services: Services) -> As
         attendance = Attendance(
             hub=hub, registry=registry, topics=topics, bus=bus, clock=clock, interval=settings.presence_interval
         )
+        hub.watch(attendance.on_audience_change)
         further, inboxes = _stored(settings, services)
         notifications = Notifications(inboxes, bus, clock)
         sockets = Sockets(

@@ -3,13 +3,16 @@
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from powerstrip import Clock, EventLog, LogEntry, LogListener, LogPosition
 from powerstrip_realtime.connections import Connection
 from powerstrip_realtime.frames import Frame, event_frame, notice
 
 logger = logging.getLogger(__name__)
+
+AudienceChange = Callable[[str, Connection], None]
+"""Called when a connection has begun or ceased to listen to a topic; `connection.topics` says which of the two."""
 
 _AT_ONCE = 500  # connections that are served before others get a turn of the event loop
 _BACKLOG = 1_000  # entries that may wait to be handed out before the log is made to wait
@@ -29,17 +32,23 @@ class Hub(LogListener):
         self._pump: asyncio.Task[None] | None = None
         self._frames: OrderedDict[LogPosition, Frame] = OrderedDict()
         self._seen = log.position
+        self._on_audience_change: AudienceChange = _nobody_cares
 
     @property
     def position(self) -> LogPosition:
         """What comes after this reaches a connection that listens now."""
         return self._log.position
 
+    def watch(self, on_change: AudienceChange) -> None:
+        """Call this for each change of who listens."""
+        self._on_audience_change = on_change
+
     def listen(self, connection: Connection, topic: str, after: LogPosition) -> None:
         """Hand events of a topic to a connection, those after a position only."""
         self._listeners.setdefault(topic, {})[connection] = after
         if topic not in connection.topics:
             connection.topics.append(topic)
+            self._on_audience_change(topic, connection)
 
     def unlisten(self, connection: Connection, topic: str) -> None:
         if topic in connection.topics:
@@ -49,6 +58,7 @@ class Hub(LogListener):
             listeners.pop(connection, None)
             if not listeners:
                 del self._listeners[topic]
+            self._on_audience_change(topic, connection)
 
     def leave(self, connection: Connection) -> None:
         """Forget a connection."""
@@ -139,3 +149,7 @@ class Hub(LogListener):
                     served += 1
                     if served % _AT_ONCE == 0:
                         yield
+
+
+def _nobody_cares(_topic: str, _connection: Connection) -> None:
+    return

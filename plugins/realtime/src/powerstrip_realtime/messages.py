@@ -42,10 +42,11 @@ class Unsubscribe(Command):
 
 
 class Presence(Command):
-    """Asks who listens to a topic."""
+    """Asks who listens to a topic, and with `follow` to be told from now on who comes and goes, or no longer."""
 
     type: Literal["presence"]
     topic: TopicName
+    follow: bool | None = None
 
 
 class Resume(Command):

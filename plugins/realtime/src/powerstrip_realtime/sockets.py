@@ -158,7 +158,7 @@ class Sockets:
                 self._sessions.unsubscribe(socket, command.topic)
                 socket.outlet.push(reply(command.id, {"topic": command.topic}))
             case Presence():
-                socket.outlet.push(reply(command.id, self._attendance.of(socket, command.topic)))
+                socket.outlet.push(reply(command.id, self._attendance.of(socket, command.topic, follow=command.follow)))
             case Resume():
                 since = position_of(command.since)
                 if since is not None:

@@ -30,7 +30,7 @@ class Topic:
       before any history is shown. Nobody may unless it is stated;
     - `events`: the types of events that are published there, each with the pydantic model of its data;
     - `automatic(identity)`: parameters with which every connection of this caller is subscribed without asking;
-    - `presence`: whether subscribers may see who else is there.
+    - `presence`: whether subscribers may see who else is there, and be told who comes and goes.
     """
 
     template: str
@@ -100,6 +100,11 @@ class Topics:
     def knows(self, address: str) -> bool:
         """Whether clients can listen to it. Asked for each event, so it only looks at the name."""
         return address.partition(":")[0] in self._topics
+
+    def has_presence(self, address: str) -> bool:
+        """Whether subscribers may see who is there. Asked as often, so it only looks at the name, too."""
+        topic = self._topics.get(address.partition(":")[0])
+        return topic is not None and topic.presence
 
     async def check(self, identity: Identity, address: str) -> Topic:
         """The topic that a caller wants to subscribe to. Raises UnknownTopic, TopicForbidden."""

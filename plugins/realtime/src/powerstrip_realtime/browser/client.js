@@ -73,8 +73,10 @@ export class RealtimeClient {
     return this.command({ type: "unsubscribe", topic });
   }
 
-  async presence(topic) {
-    return this.command({ type: "presence", topic });
+  // Who listens to a topic. With `follow: true` events of type "presence" tell who comes and goes, until the connection
+  // is lost: ask again whenever the state is "connected".
+  async presence(topic, { follow } = {}) {
+    return this.command({ type: "presence", topic, ...(follow === undefined ? {} : { follow }) });
   }
 
   // Send a command; resolves with the data of its answer.
@@ -125,7 +127,8 @@ export class RealtimeClient {
     else if (message.type === "dropped") this.#options.onMissed(undefined);
     else this.#options.onEvent(message);
     if (message.id) this.#last = message.id;
-    if (message.type !== "connected" && this.#replaying > 0 && --this.#replaying === 0) this.#pinned = undefined;
+    const isReplayed = message.type !== "connected" && message.id && this.#replaying > 0;
+    if (isReplayed && --this.#replaying === 0) this.#pinned = undefined;
   }
 
   #connected(message) {
