@@ -173,6 +173,14 @@ async def test_pages_of_foreign_origins_may_not_connect(api, origin):
     assert await refused(api, **options) == (403, "OriginNotAllowed")
 
 
+async def test_a_foreign_origin_is_logged_once(api, caplog):
+    for _ in range(3):
+        await refused(api, identity=api.ann, headers={"Origin": "https://evil.example"})
+
+    told = [record.origin for record in caplog.records if record.name == "powerstrip_realtime.admission"]
+    assert told == ["https://evil.example"]
+
+
 async def test_a_page_of_a_foreign_origin_may_not_listen_to_a_stream(api):
     headers = {**signed_in(api.ann), "Origin": "https://evil.example"}
     answer = await api.http.get("/api/v1/events/stream", headers=headers)

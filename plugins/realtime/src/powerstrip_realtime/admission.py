@@ -1,5 +1,6 @@
 """Who may connect: where the page is from, who the caller is, and how many there are already."""
 
+import logging
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
@@ -9,6 +10,11 @@ from powerstrip import Authenticator, Identity, Problem, identity_of
 from powerstrip_realtime.domain import PROTOCOL, TICKET_PREFIX, TOKEN_PREFIX
 from powerstrip_realtime.errors import OriginNotAllowed, SignInRequired
 from powerstrip_realtime.tickets import Tickets
+
+logger = logging.getLogger(__name__)
+
+_MOST_ORIGINS_TOLD = 100
+_LONGEST_ORIGIN = 200
 
 
 class Admission:
@@ -21,6 +27,7 @@ class Admission:
         self._tickets = tickets
         self._authenticator = authenticator
         self._first_message = first_message
+        self._origins_told: set[str] = set()
 
     def check_origin(self, connection: HTTPConnection) -> None:
         """Refuse pages of foreign origins: a browser connects for any page, and may send cookies along (CSWSH).
@@ -33,7 +40,14 @@ class Admission:
         [origin, *others] = origins
         own = {connection.headers.get("host", "").lower()}
         if others or not (origin.lower() in self._origins or _host_of(origin) in own):
+            self._tell_of(origin[:_LONGEST_ORIGIN])
             raise OriginNotAllowed
+
+    def _tell_of(self, origin: str) -> None:
+        # An attack, or a page that the operator has forgotten: a line for each origin, not for each attempt.
+        if origin not in self._origins_told and len(self._origins_told) < _MOST_ORIGINS_TOLD:
+            self._origins_told.add(origin)
+            logger.warning("pages of an origin that is not allowed are refused", extra={"origin": origin})
 
     async def identify(self, connection: HTTPConnection) -> Identity | None:
         """Who connects, by whatever credentials the head of the request brings.
