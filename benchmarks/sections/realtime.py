@@ -26,8 +26,9 @@ IDLE = "uvicorn, idle WebSockets"
 
 CLIENTS = 1_000
 IDLE_CLIENTS = 2_000
-BROADCASTS = 60
-ROUNDS = 3
+BROADCASTS = 150
+WARM_UP = 5  # broadcasts before the first round
+ROUNDS = 5
 START_TIMEOUT = 30.0
 
 METHOD = f"""{CLIENTS} WebSockets from one other process, that counts messages and looks at nothing; {BROADCASTS}
@@ -106,6 +107,7 @@ async def _measure(folder: Path) -> Section:
         for name in (RAW, OURS, SOCKETIO):
             server = await stack.enter_async_context(_serving(folder, commands[name]))
             crowd = await stack.enter_async_context(_crowd(server, CLIENTS, PROTOCOLS[name]))
+            await crowd.count(server, WARM_UP)
             trials[name] = partial(_microseconds_per_message, server, crowd, cpu.setdefault(name, []))
         series = await interleave(ROUNDS, trials)
     times = Table(
