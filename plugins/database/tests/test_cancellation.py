@@ -1,10 +1,13 @@
 """Tasks that are cancelled in the middle of a transaction end, and leave nothing behind."""
 
 import asyncio
+import sqlite3
+from functools import partial
 
 from sqlalchemy import text
 
 from powerstrip_database import Database
+from powerstrip_database.sqlite_connection import Connection
 
 COUNT = text("SELECT count(*) FROM notes")
 
@@ -55,3 +58,18 @@ async def test_a_task_that_is_cancelled_in_the_middle_of_a_statement_does_not_wa
 
     assert isinstance(outcome, asyncio.CancelledError)
     assert found == 0
+
+
+async def test_a_connection_to_sqlite_that_is_closed_keeps_no_lock_whoever_holds_on_to_its_statements(tmp_path):
+    path = tmp_path / "file.db"
+    connection = await Connection.opened(partial(sqlite3.connect, path, isolation_level=None), (), 60)
+    await connection.run(lambda raw: raw.executescript("CREATE TABLE t(x); INSERT INTO t VALUES (1), (2)"))
+    await connection.run(lambda raw: raw.execute("BEGIN IMMEDIATE"))
+    statement = await connection.run(lambda raw: raw.execute("SELECT x FROM t"))
+
+    await connection.close()
+
+    other = sqlite3.connect(path, isolation_level=None, timeout=0)
+    other.execute("BEGIN IMMEDIATE")
+    other.close()
+    assert statement

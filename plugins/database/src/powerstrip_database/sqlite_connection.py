@@ -8,6 +8,7 @@ import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import Any, Self, TypeVar
 
@@ -20,11 +21,24 @@ _INSTRUCTIONS_BETWEEN_LOOKS = 10_000  # of SQLite's virtual machine: a fraction 
 _READ_AT_ONCE = 256  # rows that come along with a statement; whoever streams gets the rest piece by piece
 
 
+class _RawConnection(sqlite3.Connection):
+    """Ends its transaction when it is closed.
+
+    SQLite keeps a closed connection, and its lock, for as long as anything holds on to a statement of it: the traceback
+    of one that was interrupted, say. Nobody could write until the garbage is collected.
+    """
+
+    def close(self) -> None:
+        with suppress(sqlite3.Error):  # it may be past that
+            self.rollback()
+        super().close()
+
+
 class Connection(aiosqlite.Connection):
     """Runs statements in a thread, and stops those that take too long, as `statement_timeout` does on PostgreSQL."""
 
-    def __init__(self, opening: Callable[[], sqlite3.Connection], pragmas: Sequence[str], limit: float) -> None:
-        """`limit` is in seconds."""
+    def __init__(self, opening: Callable[..., sqlite3.Connection], pragmas: Sequence[str], limit: float) -> None:
+        """`opening` is `sqlite3.connect` with what it needs; `limit` is in seconds."""
         self._opening = opening
         self._pragmas = pragmas
         self._limit = limit
@@ -36,7 +50,7 @@ class Connection(aiosqlite.Connection):
 
     @classmethod
     async def opened(
-        cls, opening: Callable[[], sqlite3.Connection], pragmas: Sequence[str], limit: float
+        cls, opening: Callable[..., sqlite3.Connection], pragmas: Sequence[str], limit: float
     ) -> "Connection":
         """Open one. aiosqlite by itself loses hold of a connection when it is cancelled meanwhile."""
         connection = cls(opening, pragmas, limit)
@@ -50,7 +64,7 @@ class Connection(aiosqlite.Connection):
         return connection
 
     def _open(self) -> sqlite3.Connection:
-        connection = self._opening()
+        connection = self._opening(factory=_RawConnection)
         for pragma in self._pragmas:
             connection.execute(f"PRAGMA {pragma}")
         # Asked in the thread that the statement runs in.
