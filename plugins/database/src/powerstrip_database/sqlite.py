@@ -112,7 +112,7 @@ def _stop_if_cancelled(context: ExceptionContext) -> None:
 
 def _begin_to_write(connection: SQLAlchemyConnection) -> None:
     # One that only becomes a writer later would fail at once where another has written meanwhile.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    _driver(connection).begin_with_next("BEGIN IMMEDIATE")
 
 
 def _begin_to_read(connection: SQLAlchemyConnection) -> None:
