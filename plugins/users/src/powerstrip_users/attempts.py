@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import case, delete, select, update
+from sqlalchemy import bindparam, case, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from powerstrip_users.domain import Client, fold
@@ -26,10 +26,11 @@ class AttemptKeys:
 
 @dataclass(frozen=True, slots=True)
 class Locks:
-    """Until when the name and the address are locked, where they are."""
+    """Until when the name and the address are locked, where they are, and whether the name has failures at all."""
 
     account: datetime | None = None
     client: datetime | None = None
+    has_failures: bool = False
 
 
 class AttemptLimits:
@@ -38,6 +39,9 @@ class AttemptLimits:
     def __init__(self, ring: KeyRing, settings: SignInSettings) -> None:
         self._ring = ring
         self._settings = settings
+        # Made once: making a statement takes as long as running it.
+        counted = select(Attempts.key, Attempts.locked_until)
+        self._counted = counted.where(Attempts.key.in_(bindparam("keys", expanding=True)))
 
     def keys(self, name: str, client: Client) -> AttemptKeys:
         return AttemptKeys(
@@ -52,10 +56,10 @@ class AttemptLimits:
 
     async def locks(self, session: AsyncSession, keys: AttemptKeys, now: datetime) -> Locks:
         """What is locked now."""
-        wanted = select(Attempts.key, Attempts.locked_until)
-        locked = wanted.where(Attempts.key.in_((keys.account, keys.client)), Attempts.locked_until > now)
-        found = {row.key: row.locked_until for row in await session.execute(locked)}
-        return Locks(found.get(keys.account), found.get(keys.client))
+        rows = (await session.execute(self._counted, {"keys": (keys.account, keys.client)})).all()
+        locked = {row.key: row.locked_until for row in rows if row.locked_until is not None and row.locked_until > now}
+        counted = {row.key for row in rows}
+        return Locks(locked.get(keys.account), locked.get(keys.client), keys.account in counted)
 
     async def count_failure(self, session: AsyncSession, keys: AttemptKeys, now: datetime) -> None:
         # The same order everywhere: two transactions that count both can't wait for each other.

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from powerstrip import Clock, NotFound
@@ -57,6 +57,10 @@ class Sessions:
         self._announcements = announcements
         self._settings = settings
         self._clock = clock
+        # Made once: making a statement takes as long as running it.
+        of_user = select(models.Session.id).where(models.Session.user_id == bindparam("user_id"))
+        newest_first = of_user.order_by(models.Session.created_at.desc(), models.Session.id.desc())
+        self._surplus = newest_first.offset(bindparam("kept"))
 
     async def start(self, session: AsyncSession, user: models.User, client: Client) -> TokenPair:
         """Begin a session in the caller's transaction; the oldest ends when there are too many."""
@@ -72,8 +76,8 @@ class Sessions:
         )
         token = self._refresh.first(started.id)
         started.refresh_hash = token.hash
+        await self._make_room(session, user.id, now)
         session.add(started)
-        await self._end_surplus(session, user.id, now)
         return self._pair(user, started, token)
 
     async def refresh(self, text: str, client: Client) -> TokenPair:
@@ -182,12 +186,13 @@ class Sessions:
             revoke_session(session, user_id, session_id, now)
         return ended
 
-    async def _end_surplus(self, session: AsyncSession, user_id: UUID, now: datetime) -> None:
-        mine = select(models.Session).where(models.Session.user_id == user_id)
-        newest_first = mine.order_by(models.Session.created_at.desc(), models.Session.id.desc())
-        for surplus in await session.scalars(newest_first.offset(self._settings.max_sessions)):
-            await session.delete(surplus)
-            revoke_session(session, user_id, surplus.id, now)
+    async def _make_room(self, session: AsyncSession, user_id: UUID, now: datetime) -> None:
+        kept = self._settings.max_sessions - 1
+        surplus = (await session.scalars(self._surplus, {"user_id": user_id, "kept": kept})).all()
+        if surplus:
+            await session.execute(delete(models.Session).where(models.Session.id.in_(surplus)))
+            for session_id in surplus:
+                revoke_session(session, user_id, session_id, now)
 
     def _has_ended(self, found: models.Session) -> bool:
         now = self._clock.now()

@@ -67,7 +67,9 @@ class SignIns:
         if user is None or not may_enter:
             await self._attempts.count_failure(session, keys, now)
             return None
+        if locks.has_failures:
+            await self._attempts.forget(session, keys.account)
+        pair = await self._sessions.start(session, user, client)
         user.last_login = now
         user.password_hash = verification.new_hash or user.password_hash
-        await self._attempts.forget(session, keys.account)
-        return await self._sessions.start(session, user, client)
+        return pair
