@@ -51,10 +51,9 @@ class Served:
     def _begin(self) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "powerstrip", "serve", "--config", str(self._config)]
         with self.log.open("ab") as output:
-            # A group of its own, so that all of it is killed at once.
-            return subprocess.Popen(
-                command, cwd=self.folder, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-            )
+            # A group of its own, so that all of it is killed at once; not a session, by which systems share processors
+            # out first: then no priority within it counts against those who ask.
+            return subprocess.Popen(command, cwd=self.folder, stdout=output, stderr=subprocess.STDOUT, process_group=0)
 
     def _last_lines(self) -> str:
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:])

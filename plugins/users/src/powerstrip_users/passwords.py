@@ -24,8 +24,8 @@ from powerstrip_users.settings import PasswordSettings
 ResultT = TypeVar("ResultT")
 
 _MOST_THREADS = 4
-# A third of the weight of other threads, where all want the processor (sched(7)).
-_NICENESS = 5
+# A ninth of the weight of other threads, where all want the processor (sched(7)).
+_NICENESS = 10
 
 
 class PasswordPolicy:
