@@ -4,9 +4,11 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
 from powerstrip.host.config.settings import ApiSettings, AppSettings, LoggingSettings, ServerSettings
 from powerstrip.host.discovery import discover_plugins
@@ -32,7 +34,7 @@ def page() -> str:
     for section, model in _sections():
         schema = model.model_json_schema()
         lines += [f"## `{section}`", "", "| setting | type | default | meaning |", "|---|---|---|---|"]
-        lines += [_row(name, setting) for name, setting in _settings(schema, schema.get("$defs", {}))]
+        lines += [_row(*setting) for setting in _settings(model, schema, schema.get("$defs", {}))]
         lines.append("")
     return "\n".join(lines)
 
@@ -46,14 +48,24 @@ def _sections() -> Iterator[tuple[str, type[BaseModel]]]:
         yield f"plugins: {name}", installed[name].load().settings_type
 
 
-def _settings(schema: Schema, definitions: Schema) -> Iterator[tuple[str, Schema]]:
+def _settings(model: type[BaseModel], schema: Schema, definitions: Schema) -> Iterator[tuple[str, FieldInfo, Schema]]:
     """Each setting by its dotted name, those of nested sections included, with references resolved."""
-    for name, setting in schema.get("properties", {}).items():
-        resolved = _resolved(setting, definitions)
-        if "properties" in resolved:
-            yield from ((f"{name}.{inner}", found) for inner, found in _settings(resolved, definitions))
-        else:
-            yield name, resolved
+    for field_name, field in model.model_fields.items():
+        name = field.alias or field_name
+        resolved = _resolved(schema["properties"][name], definitions)
+        section = _section(field.annotation)
+        if section is None or "anyOf" in resolved:
+            yield name, field, resolved
+        if section is not None:
+            options = resolved.get("anyOf", [resolved])
+            nested = next(option for option in options if "properties" in option)
+            yield from ((f"{name}.{inner}", *found) for inner, *found in _settings(section, nested, definitions))
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """The model of a nested section, which may be one that can be left out."""
+    options = (annotation, *(() if get_args(annotation)[1:] != (type(None),) else get_args(annotation)))
+    return next((option for option in options if isinstance(option, type) and issubclass(option, BaseModel)), None)
 
 
 def _resolved(schema: Schema, definitions: Schema) -> Schema:
@@ -68,11 +80,16 @@ def _resolved(schema: Schema, definitions: Schema) -> Schema:
     return {**schema, **inner}
 
 
-def _row(name: str, setting: Schema) -> str:
-    default = "required" if "default" not in setting else f"`{json.dumps(setting['default'], ensure_ascii=False)}`"
+def _row(name: str, field: FieldInfo, setting: Schema) -> str:
+    default = "required" if field.is_required() else f"`{_default(field)}`"
     meaning = " ".join(str(setting.get("description", "")).split())
     cells = (f"`{name}`", _kind(setting), default, meaning)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _default(field: FieldInfo) -> str:
+    value = to_jsonable_python(field.get_default(call_default_factory=True, validated_data={}))
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _kind(schema: Schema) -> str:
