@@ -1,13 +1,11 @@
 """What other plugins get: a client whose callers wait for a connection."""
 
 import asyncio
-import time
 
 import anyio
 import anyio.lowlevel
 import pytest
 from redis.exceptions import ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from powerstrip_redis import RedisUnavailable
 from powerstrip_redis.errors import Cause, NoFreeConnection
@@ -112,55 +110,3 @@ async def test_scripts_outlive_a_server_that_has_forgotten_them(running, valkey)
         valkey.command("SCRIPT", "FLUSH")
 
         assert await script(keys=["a"]) == 2
-
-
-def packed(*words):
-    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
-
-
-async def test_commands_can_be_sent_in_one_go(running):
-    async with running() as connections:
-        answers = await connections.exchange([packed(b"INCR", b"a"), packed(b"NONSENSE"), packed(b"INCR", b"a")], 30)
-
-    assert (answers[0], type(answers[1]), answers[2]) == (1, ResponseError, 2)
-
-
-async def test_an_answer_that_has_come_while_the_loop_was_held_up_is_in_time(running):
-    async with running() as connections:
-        await connections.exchange([packed(b"PING")], 30)
-        asking = asyncio.create_task(connections.exchange([packed(b"PING")], 0.05))
-        await anyio.lowlevel.checkpoint()
-        time.sleep(0.3)  # noqa: ASYNC251 - that is what holding up is
-
-        assert await asking == [b"PONG"]
-
-
-async def test_a_go_that_takes_too_long_is_given_up(running, valkey):
-    async with running({"timeout": 60}) as connections:
-        await connections.exchange([packed(b"PING")], 30)
-        valkey.freeze()
-
-        with anyio.fail_after(30), pytest.raises(RedisUnavailable) as refusal:
-            await connections.exchange([packed(b"PING")], 0.1)
-        assert isinstance(refusal.value.__cause__, RedisTimeoutError)
-
-
-async def test_a_connection_that_was_lost_at_rest_is_replaced(running, valkey):
-    async with running() as connections:
-        await connections.exchange([packed(b"PING")], 30)
-        valkey.stop()
-        valkey.start()
-
-        assert await connections.exchange([packed(b"PING")], 30) == [b"PONG"]
-
-
-async def test_whoever_leaves_in_the_middle_leaves_no_answer_to_others(running):
-    async with running({"pool_size": 1}) as connections:
-        for number in range(50):
-            asking = asyncio.create_task(connections.exchange([packed(b"ECHO", b"old")] * 20, 30))
-            for _ in range(number % 5):
-                await anyio.lowlevel.checkpoint()
-            asking.cancel()
-            await asyncio.gather(asking, return_exceptions=True)
-
-            assert await connections.exchange([packed(b"ECHO", b"new")], 30) == [b"new"]

@@ -11,6 +11,7 @@ from powerstrip_redis import RedisUnavailable
 from powerstrip_redis.testing import Valkey
 
 PATIENCE = 60.0  # seconds: the machine may be busy
+PING = b"*1\r\n$4\r\nPING\r\n"
 
 
 @pytest.fixture
@@ -36,7 +37,11 @@ async def counts(connections):
         pipeline = client.pipeline(transaction=False)
         pipeline.incr(key)
         pipeline.get(key)
-        return await pipeline.execute()
+        answers = await pipeline.execute()
+    if not connections.is_cluster:
+        for _ in range(2):
+            assert await connections.exchange([PING, PING], PATIENCE) == [b"PONG"] * 2
+    return answers
 
 
 # TLS
@@ -148,6 +153,17 @@ async def test_a_failover_is_followed_without_a_restart(running, sentinels, unti
         async with asyncio.timeout(PATIENCE):
             assert await counts(connections) == [3, b"3"]
     assert b"visits" in replica.command("KEYS", "*")
+
+
+async def test_a_primary_that_is_none_any_more_is_asked_for_anew(running, sentinels, until, works_again):
+    primary, _, sentinel = sentinels
+    incr = b"*2\r\n$4\r\nINCR\r\n$1\r\na\r\n"
+
+    async with running({"url": f"redis+sentinel://127.0.0.1:{sentinel.port}/main"}) as connections:
+        assert await connections.exchange([incr], PATIENCE) == [1]
+        primary.command("REPLICAOF", "127.0.0.1", "1")  # where nobody is
+        with pytest.raises(RedisUnavailable):
+            await connections.exchange([incr], PATIENCE)
 
 
 # Cluster

@@ -6,32 +6,43 @@ more, from a frozen server for as long as a timeout. It also tries out a connect
 """
 
 import asyncio
-from collections.abc import Iterable
-from math import inf
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
 
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from powerstrip_redis.answers import AnswerReader
 
 
 class CancellableConnection(AbstractConnection):
     """What all of them have in common."""
 
     _is_overdue = False
+    _answers: AnswerReader | None = None
 
-    async def exchange(self, commands: Iterable[bytes]) -> list[Any]:
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether it is connected, and the server has neither closed it nor said anything since its last answer."""
+        reader = self._reader
+        return reader is not None and self._socket_is_empty() and not reader.at_eof()  # type: ignore[no-untyped-call]
+
+    async def exchange(self, commands: Sequence[bytes]) -> list[Any]:
         """Send packed commands in one go; returns their answers, errors among them.
 
         It takes as long as it takes, unless somebody cuts it off: then it raises redis-py's TimeoutError.
         """
-        await self.check_health()  # type: ignore[no-untyped-call]
+        now = asyncio.get_running_loop().time()
+        if self.health_check_interval:
+            if now > self.next_health_check:
+                await self.check_health()  # type: ignore[no-untyped-call]
+            self.next_health_check = now + self.health_check_interval
         self._is_overdue = False
         try:
-            await self._send_packed_command(commands)
-            return [await self._read() for _ in commands]
+            return await self._asked(commands)
         except (OSError, RedisConnectionError) as error:
             await self.disconnect(nowait=True)
             if self._is_overdue:
@@ -48,11 +59,14 @@ class CancellableConnection(AbstractConnection):
         if self._writer is not None:
             self._writer.transport.abort()
 
-    async def _read(self) -> Any:
-        try:
-            return await self.read_response(timeout=inf)
-        except ResponseError as error:
-            return error
+    def _asked(self, commands: Sequence[bytes]) -> "asyncio.Future[list[Any]]":
+        transport = cast("asyncio.Transport", cast("asyncio.StreamWriter", self._writer).transport)
+        if transport.is_closing():
+            raise RedisConnectionError("it is closed")
+        reader = self._answers
+        if reader is None or reader.transport is not transport:
+            self._answers = reader = AnswerReader(transport, self._parser.parse_error)
+        return reader.ask(commands)
 
     async def on_connect_check_health(self, check_health: bool = True) -> None:  # noqa: ARG002
         await super().on_connect_check_health(check_health=False)
@@ -99,9 +113,20 @@ class SocketConnection(CancellableConnection, UnixDomainSocketConnection):
     """Over a Unix socket."""
 
 
-class SentinelConnection(CancellableConnection, SentinelManagedConnection):
+class _DemotableConnection(CancellableConnection):
+    """Looks for the new primary when the old one says that it is none any more, as redis-py's own do."""
+
+    async def exchange(self, commands: Sequence[bytes]) -> list[Any]:
+        answers = await super().exchange(commands)
+        if any(isinstance(answer, ReadOnlyError) for answer in answers):
+            await self.disconnect(nowait=True)
+            raise RedisConnectionError("it was to the primary that was")
+        return answers
+
+
+class SentinelConnection(_DemotableConnection, SentinelManagedConnection):
     """To a server that sentinels name."""
 
 
-class SentinelTlsConnection(CancellableConnection, SentinelManagedSSLConnection):
+class SentinelTlsConnection(_DemotableConnection, SentinelManagedSSLConnection):
     """The same with TLS."""

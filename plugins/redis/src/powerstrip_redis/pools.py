@@ -1,13 +1,14 @@
 """Pools whose callers wait for a free connection, where redis-py's own fail at once.
 
 redis-py has a pool that waits, for single servers. It wakes one waiter for each connection that gets free, and when
-just that one is cancelled nobody else is woken; a semaphore hands its turn on.
+just that one is cancelled nobody else is woken; here a turn is handed on.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
 
 from redis.asyncio import RedisCluster
 from redis.asyncio.cluster import ClusterPipeline
@@ -23,36 +24,49 @@ _SPARE = 4
 
 
 class Turns:
-    """As many turns at a time as there are connections."""
+    """As many turns at a time as there are connections. Who waits longest is next."""
 
     def __init__(self, size: int, timeout: float | None) -> None:
         """`timeout` is how many seconds to wait for a turn; None waits for ever."""
         self.size = size
-        self._timeout = timeout
-        self._free = asyncio.Semaphore(size)
         self.taken = 0
+        self._timeout = timeout
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
-    @property
-    def is_dry(self) -> bool:
-        """Whether one has to wait."""
-        return self._free.locked()
+    def take_now(self) -> bool:
+        """Take one if nobody has to wait; whether there was one."""
+        if self.taken >= self.size or self._waiting:
+            return False
+        self.taken += 1
+        return True
 
     async def take(self) -> None:
         """Wait for a turn. Raises NoFreeConnection."""
-        if self.is_dry:
-            try:
-                async with asyncio.timeout(self._timeout):
-                    await self._free.acquire()
-            except TimeoutError:
+        if self.take_now():
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            async with asyncio.timeout(self._timeout):
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():  # it came when its taker had given up
+                self.give_back()
+            else:
+                with suppress(ValueError):  # who gives one back passes over those that have given up
+                    self._waiting.remove(turn)
+            if isinstance(error, TimeoutError):
                 raise NoFreeConnection("no connection got free in time") from None
-        else:
-            await self._free.acquire()
-        self.taken += 1
+            raise
 
     def give_back(self) -> None:
         """Let the next one go."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
         self.taken -= 1
-        self._free.release()
 
     @asynccontextmanager
     async def one(self) -> AsyncGenerator[None]:
@@ -85,16 +99,13 @@ class WaitingPool(ConnectionPool):
             raise
         return connection
 
-    async def ready_connection(self) -> CancellableConnection | None:
-        """One that can be used at once, if there is one; never waits."""
-        if self._turns.is_dry or not self._available_connections:
+    def ready_connection(self) -> CancellableConnection | None:
+        """One that can be used at once, if there is one."""
+        idle = cast("list[CancellableConnection]", self._available_connections)
+        if not idle or not idle[-1].is_at_rest or not self._turns.take_now():
             return None
-        await self._turns.take()
         connection: CancellableConnection = self.get_available_connection()  # type: ignore[no-untyped-call]
-        if await _is_ready(connection):
-            return connection
-        await self.release(connection)
-        return None
+        return connection
 
     async def release(self, connection: AbstractConnection) -> None:
         try:

@@ -95,7 +95,7 @@ class RedisConnections(SharedServer):
 
     async def _exchange(self, commands: Sequence[bytes], within: float) -> list[Any]:
         pool = cast("WaitingPool", self._commands.client.connection_pool)  # type: ignore[union-attr] # no cluster has one
-        connection = await pool.ready_connection()
+        connection = pool.ready_connection()
         if connection is not None:
             self._deadlines.begin(connection, within)
             try:
