@@ -11,7 +11,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from benchmarks.measurement import Section, Table, Target, hold, interleave
 from powerstrip_ratelimit.domain.decisions import Count
 from powerstrip_ratelimit.domain.policies import SECOND, Algorithm, Policy
-from powerstrip_ratelimit.stores.redis import RedisStore, limits_script
+from powerstrip_ratelimit.stores.redis import RedisStore, limits_script, packed_count
 from powerstrip_redis import RedisConnections
 from powerstrip_redis.settings import RedisSettings
 from powerstrip_redis.testing import Valkey
@@ -79,9 +79,9 @@ async def _in_turn(store: RedisStore, client: Redis) -> Table:
 async def _at_once(store: RedisStore, client: Redis) -> Table:
     digest = await client.script_load(limits_script())
     policy = _counts(1)[0].policy
-    words = ["decide", "sliding", policy.limit, policy.period, policy.grain, 1, 1, ""]
+    argument = packed_count(policy, 1)
     calls: dict[str, Call] = {
-        ALONE: partial(client.evalsha, digest, 1, "powerstrip:{limits}:sliding:alone:ann", *words),
+        ALONE: partial(client.evalsha, digest, 1, "powerstrip:{limits}:sliding:alone:ann", argument),
         TOGETHER: partial(store.decide, _counts(1)),
         TOGETHER_THREE: partial(store.decide, _counts(3)),
     }

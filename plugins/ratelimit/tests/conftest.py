@@ -119,13 +119,26 @@ class TimedRedisStore(RedisStore):
         script = script.replace(clock, "local clock = {0, call('GET', 'test-time')}").replace(
             margin, f"{margin} + 60000"
         )
-        super().__init__(connections, within=30, script=script)
+        super().__init__(OnTime(connections, moment), within=30, script=script)
+
+
+class OnTime:
+    """Connections that tell the script the time first."""
+
+    def __init__(self, connections, moment):
+        self.is_cluster = connections.is_cluster
+        self.key = connections.key
+        self.client = connections.client
         self.connections = connections
         self.moment = moment
 
-    async def _ask(self, verb, counts):
-        await self.connections.client.set("test-time", self.moment())
-        return await super()._ask(verb, counts)
+    @property
+    def is_available(self):
+        return self.connections.is_available
+
+    async def exchange(self, commands, within):
+        await self.client.set("test-time", self.moment())
+        return await self.connections.exchange(commands, within)
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from redis.exceptions import NoScriptError, RedisError
@@ -12,24 +12,24 @@ from powerstrip_ratelimit.errors import StoreUnavailableError
 from powerstrip_redis import RedisConnections, RedisUnavailable
 
 _LARGEST_BATCH = 256
+_AWAY = "the Redis server is away"
 
 
-class Words(NamedTuple):
-    """Words of a command, and the same packed as they are sent (RESP), so that what stays the same is packed once."""
-
-    words: tuple[bytes, ...]
-    packed: bytes
+def word(text: bytes) -> bytes:
+    """A word of a command, as it is sent (RESP)."""
+    return b"$%d\r\n%b\r\n" % (len(text), text)
 
 
-def words_of(*words: bytes) -> Words:
-    return Words(words, b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words]))
-
-
-class Call(NamedTuple):
-    """What the script is called with."""
-
-    keys: Sequence[Words]
-    arguments: Sequence[Words]
+def words_of(command: bytes) -> list[bytes]:
+    """The words of a command that is packed as it is sent."""
+    words: list[bytes] = []
+    at = command.index(b"\n") + 1
+    while at < len(command):
+        begin = command.index(b"\n", at) + 1
+        end = begin + int(command[at + 1 : begin])
+        words.append(command[begin:end])
+        at = end + 2
+    return words
 
 
 class ScriptRunner:
@@ -42,24 +42,30 @@ class ScriptRunner:
         """`within` is how many seconds the server may take for a batch."""
         self._connections = connections
         text = script.encode()
-        self._eval = words_of(b"EVAL", text)
-        self._evalsha = words_of(b"EVALSHA", hashlib.sha1(text, usedforsecurity=False).hexdigest().encode())
+        self._eval = word(b"EVAL") + word(text)
+        self._evalsha = word(b"EVALSHA") + word(hashlib.sha1(text, usedforsecurity=False).hexdigest().encode())
+        self._exchange = self._exchange_in_cluster if connections.is_cluster else connections.exchange
         self._within = within
         self._waiting: deque[_Waiting] = deque()
         self._is_asking = False
         self._lane: asyncio.Task[None] | None = None
 
-    async def run(self, call: Call) -> bytes:
+    def head(self, keys: int, arguments: int) -> bytes:
+        """How a command begins that runs the script; its keys and its arguments follow, as words."""
+        return b"*%d\r\n%b%b" % (3 + keys + arguments, self._evalsha, word(b"%d" % keys))
+
+    async def run(self, command: bytes) -> bytes:
         """The script's answer. Raises StoreUnavailableError, at once while the server is known to be away."""
-        if not self._connections.is_available:
-            raise StoreUnavailableError("the Redis server is away")
-        if not self._is_asking and not self._waiting:
-            return await self._run_alone(call)
-        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(call, answer))
-        if self._lane is None:
-            self._lane = asyncio.create_task(self._run_waiting(), name="ratelimit: asking Redis")
-        return await answer
+        if self._is_asking or self._waiting:
+            return await self._answer_later(command)
+        self._is_asking = True
+        try:
+            [answer] = await self._answers([command])
+        finally:
+            self._is_asking = False
+        if isinstance(answer, Exception):
+            raise _unavailable(answer)
+        return answer
 
     async def close(self) -> None:
         """Give up what is under way."""
@@ -67,15 +73,14 @@ class ScriptRunner:
             self._lane.cancel()
             await asyncio.wait([self._lane])
 
-    async def _run_alone(self, call: Call) -> bytes:
-        self._is_asking = True
-        try:
-            (answer,) = await self._answers([call])
-        finally:
-            self._is_asking = False
-        if isinstance(answer, Exception):
-            raise _unavailable(answer)
-        return answer
+    async def _answer_later(self, command: bytes) -> bytes:
+        if not self._connections.is_available:
+            raise StoreUnavailableError(_AWAY)
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(command, answer))
+        if self._lane is None:
+            self._lane = asyncio.create_task(self._run_waiting(), name="ratelimit: asking Redis")
+        return await answer
 
     async def _run_waiting(self) -> None:
         """One batch after the other, until nobody waits: a task, so that no caller who leaves takes others along."""
@@ -83,7 +88,7 @@ class ScriptRunner:
         try:
             while batch := self._next_batch():
                 try:
-                    answers = await self._answers([entry.call for entry in batch])
+                    answers = await self._answers([entry.command for entry in batch])
                 except StoreUnavailableError as error:
                     answers = [error] * len(batch)
                 for entry, answer in zip(batch, answers, strict=True):
@@ -102,34 +107,35 @@ class ScriptRunner:
                 batch.append(entry)
         return batch
 
-    async def _answers(self, calls: Sequence[Call]) -> list[bytes | Exception]:
+    async def _answers(self, commands: Sequence[bytes]) -> list[bytes | Exception]:
         try:
-            answers = await self._send(self._evalsha, calls)
-            forgotten = [number for number, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-            if forgotten:
-                # The server was restarted or replaced, or its scripts were flushed. Only what was not run is run now.
-                again = await self._send_script(calls[number] for number in forgotten)
-                for number, answer in zip(forgotten, again, strict=True):
-                    answers[number] = answer
-        except (RedisUnavailable, RedisError) as error:
-            raise _unavailable(error.__cause__ or error) from error
+            answers: list[bytes | Exception] = await self._exchange(commands, self._within)
+            if NoScriptError in map(type, answers):
+                await self._run_forgotten(commands, answers)
+        except RedisUnavailable as error:
+            raise (_unavailable(error.__cause__) if error.__cause__ else StoreUnavailableError(_AWAY)) from error
+        except RedisError as error:
+            raise _unavailable(error) from error
         return answers
 
-    async def _send_script(self, calls: Iterable[Call]) -> list[bytes | Exception]:
-        """The first call brings the script along, and the others find it then."""
-        first, *others = calls
-        answers = await self._send(self._eval, [first])
-        return answers + (await self._send(self._evalsha, others) if others else [])
+    async def _run_forgotten(self, commands: Sequence[bytes], answers: list[bytes | Exception]) -> None:
+        """The server was restarted or replaced, or its scripts were flushed. Only what was not run is run now.
 
-    async def _send(self, begin: Words, calls: Sequence[Call]) -> list[bytes | Exception]:
-        commands = [(begin, words_of(b"%d" % len(call.keys)), *call.keys, *call.arguments) for call in calls]
-        if not self._connections.is_cluster:
-            return await self._connections.exchange([_packed(command) for command in commands], self._within)
-        async with self._connections.available(self._within) as client:
+        The first brings the script along, and the others find it then.
+        """
+        first, *others = [number for number, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        again = await self._exchange([commands[first].replace(self._evalsha, self._eval, 1)], self._within)
+        if others:
+            again += await self._exchange([commands[number] for number in others], self._within)
+        for number, answer in zip((first, *others), again, strict=True):
+            answers[number] = answer
+
+    async def _exchange_in_cluster(self, commands: Sequence[bytes], within: float) -> list[bytes | Exception]:
+        async with self._connections.available(within) as client:
             pipeline = client.pipeline(transaction=False)
             for command in commands:
-                verb, *others = (word for words in command for word in words.words)
-                pipeline.execute_command(verb.decode(), *others)
+                verb, *words = words_of(command)
+                pipeline.execute_command(verb.decode(), *words)
             answers: list[bytes | Exception] = await pipeline.execute(raise_on_error=False)
             return answers
 
@@ -137,7 +143,7 @@ class ScriptRunner:
 class _Waiting(NamedTuple):
     """Somebody who waits for an answer."""
 
-    call: Call
+    command: bytes
     answer: "asyncio.Future[bytes]"
 
     def tell(self, answer: bytes | BaseException) -> None:
@@ -147,11 +153,6 @@ class _Waiting(NamedTuple):
             self.answer.set_exception(_unavailable(answer))
         else:
             self.answer.set_result(answer)
-
-
-def _packed(command: Sequence[Words]) -> bytes:
-    length = sum([len(words.words) for words in command])
-    return b"*%d\r\n" % length + b"".join([words.packed for words in command])
 
 
 def _unavailable(error: BaseException) -> StoreUnavailableError:
