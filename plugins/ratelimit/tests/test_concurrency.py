@@ -1,15 +1,21 @@
 """Limits of how many requests and WebSockets may be under way at a time."""
 
-import pytest
+import asyncio
 
+import pytest
+from redis.asyncio import Redis
+
+from powerstrip_ratelimit.stores.memory import MemoryStore
+
+PATIENCE = 60.0  # seconds: the machine may be busy
 STREAM, ECHO, THINGS = "/api/v1/stream", "/api/v1/echo", "/api/v1/things"
 STREAMS = {"default": None, "policies": {"streams": {"concurrent": 2, "routes": [STREAM]}}}
 
 
 @pytest.fixture
 def served(powerstrip_reloading, sample, clock):
-    def do(settings, **options):
-        plugins = {"ratelimit": settings, "sample": True}
+    def do(settings, *, plugins=None, **options):
+        plugins = {"ratelimit": settings, "sample": True, **(plugins or {})}
         return powerstrip_reloading(plugins, extra={"sample": sample}, clock=clock, **options)
 
     return do
@@ -104,3 +110,75 @@ async def test_without_renewal_a_lease_ends_by_itself(served, clock):
         assert calls[-1].status == 200
         for call in calls:
             await left(call)
+
+
+@pytest.fixture
+def renewed(clock, monkeypatch):
+    """When leases in memory were renewed, and how many."""
+    renewals = {}
+
+    class Watched(MemoryStore):
+        async def renew(self, counts):
+            await super().renew(counts)
+            renewals[clock.monotonic()] = len(counts)
+
+    monkeypatch.setattr("powerstrip_ratelimit.stores.opening.MemoryStore", Watched)
+    return renewals
+
+
+async def are_renewed(renewed, at):
+    async with asyncio.timeout(PATIENCE):
+        while at not in renewed:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+
+
+async def test_what_is_held_in_memory_is_renewed(served, clock, renewed):
+    async with served({**STREAMS, "lease": 3}) as app:
+        calls = [await begun(app) for _ in range(2)]
+        clock.advance(2.9)
+        await are_renewed(renewed, at=2.9)
+        clock.advance(2.9)
+
+        assert (await begun(app)).status == 429
+        for call in calls:
+            await left(call)
+        await left(await begun(app))
+
+
+async def test_leases_that_a_reload_makes_shorter_are_renewed_more_often(served, clock, renewed):
+    async with served({**STREAMS, "lease": 3600}) as app:
+        first = await begun(app)
+        assert (await app.reload({"ratelimit": {**STREAMS, "lease": 3}, "sample": True}))["ratelimit"] == "reconfigured"
+        second = await begun(app)
+        clock.advance(2.9)
+        await are_renewed(renewed, at=2.9)
+
+        assert renewed[2.9] == 2
+        for call in (first, second):
+            await left(call)
+
+
+async def test_what_is_held_in_redis_is_renewed(served, redis_url):
+    settings = {**STREAMS, "lease": 3, "store_timeout": PATIENCE / 2}
+    redis = {"url": redis_url, "timeout": PATIENCE / 2}
+    async with served(settings, plugins={"redis": redis}) as app, Redis.from_url(redis_url) as client:
+
+        async def leases():
+            """Ids, and when they end."""
+            [key, *_] = await client.keys("*streams*") or [b"none"]
+            return await client.zrange(key, 0, -1, withscores=True)
+
+        async with asyncio.timeout(PATIENCE):
+            later = []
+            while not later:  # a machine that stood still for three seconds lets it end, and may try again
+                call = await begun(app)
+                before = later = await leases()
+                while later == before:
+                    await asyncio.sleep(0.01)
+                    later = await leases()
+                await left(call)
+            while await leases():  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
+
+    [(lease, end)], [(same, later_end)] = before, later
+    assert (same, later_end > end) == (lease, True)

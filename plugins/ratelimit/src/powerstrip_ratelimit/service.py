@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import count
 from math import inf
 from uuid import uuid4
@@ -58,6 +59,7 @@ class Limiter(RateLimiter):
 
     def __init__(self, rules: Rules, store: WatchedStore, contributions: Contributions, clock: Clock) -> None:
         self.store = store
+        self._has_other_rules = asyncio.Event()
         self.subjects = Subjects()
         self.observation = Observation(clock)
         self._quotas = Quotas(clock)
@@ -82,6 +84,7 @@ class Limiter(RateLimiter):
         self.subjects.use(settings)
         self._quotas.use(settings)
         self.store.use(settings.max_keys)
+        self._has_other_rules.set()  # which may have shorter leases
 
     def hear(self, contributions: Contributions) -> None:
         """Count by what plugins tell from now on."""
@@ -175,9 +178,11 @@ class Limiter(RateLimiter):
 
     async def renew_leases(self) -> None:
         """Let what is held last for another while; for as long as it is held."""
-        every = self.rules.settings.lease / 3
         while True:
-            await asyncio.sleep(every)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.rules.settings.lease / 3):
+                    await self._has_other_rules.wait()
+            self._has_other_rules.clear()
             held = list(self._held.values())
             if held:
                 await self.store.renew(held)
