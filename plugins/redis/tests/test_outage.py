@@ -94,8 +94,39 @@ async def test_an_outage_is_logged_once_at_each_end(running, valkey, caplog, is_
         for _ in range(5):
             await works_again(connections)
 
-    lines = [record.message for record in caplog.records if record.name.startswith("powerstrip_redis")]
-    assert lines == ["the Redis server is not available", "the Redis server is back"]
+    assert told(caplog) == ["the Redis server is not available", "the Redis server is back"]
+
+
+async def test_an_outage_is_not_logged_again_for_the_reader_of_events(running, valkey, caplog, until, works_again):
+    def reads():
+        return b"cmd=xread" in valkey.command("CLIENT", "LIST")
+
+    caplog.set_level(logging.INFO, logger="powerstrip_redis")
+    async with running({"events": {"carry": True}}) as connections:
+        await until(reads)
+        valkey.stop()
+        await until(lambda: not connections.is_available)
+        valkey.start()
+        await works_again(connections)
+        await until(reads)
+
+    assert told(caplog) == ["the Redis server is not available", "the Redis server is back"]
+
+
+async def test_a_server_that_refuses_to_read_events_is_logged_once_at_each_end(running, valkey, caplog, until):
+    caplog.set_level(logging.INFO, logger="powerstrip_redis")
+    async with running({"events": {"carry": True}}):
+        await until(lambda: b"cmd=xread" in valkey.command("CLIENT", "LIST"))
+        valkey.command("SET", "powerstrip:{events}:feed", "something else")
+        await until(lambda: told(caplog))
+        valkey.command("DEL", "powerstrip:{events}:feed")
+        await until(lambda: len(told(caplog)) > 1)
+
+    assert told(caplog) == ["the event log can't be read", "the event log can be read again"]
+
+
+def told(caplog):
+    return [record.message for record in caplog.records if record.name.startswith("powerstrip_redis")]
 
 
 async def test_after_an_outage_one_call_goes_first(running, valkey, is_noticed, until):

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import uuid4
 
-from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+from redis.exceptions import ClusterDownError, NoScriptError, RedisClusterException, RedisError, ResponseError
 
 from powerstrip import Event, EventLog, LogEntry, LogListener, LogPosition, Replay, Retention
 from powerstrip_redis.clients import RedisClient
@@ -115,20 +115,23 @@ class RedisEventLog(EventLog):
 
     async def read(self) -> None:
         """Tell listeners of what is appended anywhere, for ever."""
-        is_away = False
+        is_refused = False
         while True:
             try:
                 async with self._connections.blocking(_LOOK_INTERVAL) as client:
                     await self._begin(client)
-                    if is_away:
-                        logger.info("the event log can be read again")
-                    is_away = False
                     while True:
                         await self._read(client)
+                        if is_refused:
+                            logger.info("the event log can be read again")
+                        is_refused = False
             except (RedisError, RedisClusterException, OSError, TimeoutError, RedisUnavailable) as error:
-                if not is_away:
-                    logger.warning("the event log can't be read", extra={"reason": type(error).__name__})
-                is_away = True
+                if _is_refusal(error):
+                    if not is_refused:
+                        logger.warning("the event log can't be read", extra={"reason": f"{error}"})
+                    is_refused = True
+                    await asyncio.sleep(_LOOK_INTERVAL)
+                # Of a server that is away the circuit breaker tells, which this asks: once for all who use it.
                 await self._connections.wait_until_available()
 
     async def flush(self) -> None:
@@ -240,6 +243,11 @@ async def _run(client: RedisClient, script: str, keys: Sequence[str], arguments:
         return await client.evalsha(digest, len(keys), *keys, *arguments)
     except NoScriptError:  # a server that was restarted knows none
         return await client.eval(script, len(keys), *keys, *arguments)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the server is there, and does not do what it was asked for."""
+    return isinstance(error, ResponseError) and not isinstance(error, ClusterDownError)
 
 
 def _digest(script: str) -> str:
