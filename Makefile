@@ -50,7 +50,7 @@ bench: .venv/.installed-bench ## Measure against peers, into benchmarks/results;
 crash: .venv/.installed-dev ## Kill the served process 50 times under load, and look what is left; KILLS=5 for fewer
 	@for database in sqlite postgresql; do $(BIN)/python -m benchmarks.crash --kills $(KILLS) --database $$database || exit 1; done
 
-limits: .venv/.installed-dev ## Count on one key with 4 processes x 500 clients, and take Valkey away under load
+limits: .venv/.installed-dev ## Count on one key with 4 processes x 500 clients, ask at the worst times, and take Valkey away under load
 	@$(BIN)/python -m benchmarks.limits
 
 exports-proof: .venv/.installed-dev ## Export a million rows and kill 20 jobs: memory, waiting, crashes; ROWS=100000 for fewer

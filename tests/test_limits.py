@@ -15,6 +15,14 @@ def test_clients_of_several_processes_get_the_limit_and_no_more():
     assert "sliding: 2 processes x 100 clients, 200: 150, 429: 250" in done.stdout
 
 
+def test_no_timing_gets_more_than_the_limit_in_any_window():
+    """Judged by the server's clock: a slow machine makes an adversary weaker, and never finds a window too full."""
+    done = run("adversary", "--seconds", "0.1", "--period", "0.2")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "in any window" in done.stdout
+
+
 def test_whatever_happens_to_the_server_clients_notice_nothing_but_what_the_operator_wants():
     done = run("faults", "--seconds", "0.3")
 
