@@ -59,7 +59,7 @@ exports-proof: .venv/.installed-dev ## Export a million rows and kill 20 jobs: m
 soak: .venv/.installed-bench .venv/.installed-dev ## Losses under faults, leaks, slow and idle clients, 700 reloads; SOAK="loss reload" chooses parts
 	@$(BIN)/python -m benchmarks.soak $(SOAK)
 
-browser: .venv/.installed-dev ## Look at the demo page of realtime in headless Chromium, which has to be there
+browser: .venv/.installed-dev ## The demo page of realtime and names of exports, in headless Chromium, which has to be there
 	@$(BIN)/python -m benchmarks.browser
 
 format: .venv/.installed-dev ## Format the code and fix what ruff can fix

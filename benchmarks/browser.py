@@ -1,91 +1,27 @@
-"""The demo page of realtime in a headless Chromium: `make browser`. Exit code 1 when the browser saw something else."""
+"""What a browser makes of us, in a headless Chromium: `make browser`. Exit code 1 when it saw something else.
+
+It looks at the demo page of realtime, and saves exports; curl saves the same ones.
+"""
 
 import asyncio
 import json
 import os
-import re
-import shutil
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx2
-import uvicorn
-import websockets
 
+from benchmarks.chromium import Page, chromium, open_browser, serving
+from benchmarks.downloads import exporting, save_all
 from powerstrip import Event, EventBus, create_app
 from powerstrip.testing import ConfigBuilder
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "headless_shell")
-PATIENCE = 60.0
 PASSWORD = "correct horse battery"
 
 
-class Page:
-    """A page, spoken to over the DevTools protocol."""
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-        self._number = 0
-
-    async def call(self, method: str, **parameters: Any) -> Mapping[str, Any]:
-        self._number += 1
-        await self._connection.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
-        while True:
-            message = json.loads(await self._connection.recv())
-            if message.get("id") == self._number:
-                if "error" in message:
-                    raise RuntimeError(f"{method}: {message['error']}")
-                found: Mapping[str, Any] = message["result"]
-                return found
-
-    async def run(self, expression: str) -> Any:
-        options = {"returnByValue": True, "awaitPromise": True}
-        result = await self.call("Runtime.evaluate", expression=expression, **options)
-        if "exceptionDetails" in result:
-            raise RuntimeError(f"{expression}: {result['exceptionDetails']}")
-        return result["result"].get("value")
-
-    async def until(self, expression: str) -> None:
-        """Wait until it is true."""
-        async with asyncio.timeout(PATIENCE):
-            while not await self.run(expression):  # noqa: ASYNC110 - the page tells nobody
-                await asyncio.sleep(0.05)
-
-
-@asynccontextmanager
-async def _browser(binary: str, folder: Path) -> AsyncIterator[Page]:
-    options = [
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--remote-debugging-port=0",
-    ]
-    process = await asyncio.create_subprocess_exec(
-        binary, *options, f"--user-data-dir={folder}", "about:blank", stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        assert process.stderr is not None
-        async with asyncio.timeout(PATIENCE):
-            while not (found := re.search(r"ws://\S+", (await process.stderr.readline()).decode())):
-                pass
-        port = found[0].split("/")[2]
-        async with httpx2.AsyncClient() as http:
-            targets = (await http.get(f"http://{port}/json")).json()
-        address = next(target["webSocketDebuggerUrl"] for target in targets if target["type"] == "page")
-        async with websockets.connect(address, max_size=None, ping_interval=None) as connection:
-            yield Page(connection)
-    finally:
-        process.kill()
-        await process.wait()
-
-
-@asynccontextmanager
-async def _application(folder: Path) -> AsyncIterator[tuple[Any, str]]:
+def _application(folder: Path) -> Any:
     cheap = {"memory_kib": 8, "iterations": 1, "threads": 1}
     plugins = {
         "edge": True,
@@ -93,17 +29,7 @@ async def _application(folder: Path) -> AsyncIterator[tuple[Any, str]]:
         "users": {"secret_key": "a key that only this browser test has", "passwords": cheap},
         "realtime": True,
     }
-    app = create_app(ConfigBuilder(folder)(plugins, app={"debug": True}), environ={})
-    config = uvicorn.Config(app, port=0, log_level="warning", lifespan="on", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn has nothing to wait for
-        await asyncio.sleep(0.05)
-    try:
-        yield app, f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await serving
+    return create_app(ConfigBuilder(folder)(plugins, app={"debug": True}), environ={})
 
 
 async def _look(page: Page, app: Any, url: str) -> None:
@@ -156,16 +82,26 @@ def _restart() -> Any:
 
 
 async def _main() -> int:
-    binary = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    binary = chromium()
     if binary is None:
         print("no Chromium was found: install it (Debian: apt-get install chromium), or name it in $CHROMIUM")
         return 2
     with TemporaryDirectory(prefix="powerstrip-browser-", ignore_cleanup_errors=True) as folder:
         os.chdir(folder)
-        async with _application(Path(folder)) as (app, url), _browser(binary, Path(folder, "profile")) as page:
+        app = _application(Path(folder))
+        async with serving(app) as url, open_browser(binary, Path(folder, "profile")) as page:
             await _look(page, app, url)
-    print("the demo page signs in, resumes exactly what it missed, and says what is forbidden")
-    return 0
+            print("the demo page signs in, resumes exactly what it missed, and says what is forbidden")
+    with TemporaryDirectory(prefix="powerstrip-browser-", ignore_cleanup_errors=True) as folder:
+        os.chdir(folder)
+        async with serving(exporting(Path(folder))) as url, open_browser(binary, Path(folder, "profile")) as page:
+            wrong = await save_all(page, url, Path(folder))
+    for line in wrong:
+        print(f"  WRONG: {line}")
+    print(
+        f"{len(wrong)} names are wrong" if wrong else "curl and Chromium save exports under the names that they should"
+    )
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
