@@ -1,9 +1,11 @@
-"""Files of jobs, in a folder and in a store of objects: whole or not there."""
+"""Files of jobs, in a folder and in a bucket of a real server that speaks the protocol of S3: whole or not there."""
 
+import hashlib
 import os
 
 import pytest
-from obstore.store import LocalStore
+from exports_jobs import OWNER, ended, fetch, submit
+from exports_sample import thing
 
 from powerstrip_exports.bucket import ObjectFileStore, bucket_store
 from powerstrip_exports.files import LocalFileStore
@@ -17,13 +19,17 @@ def anyio_backend():
     return "asyncio"
 
 
-@pytest.fixture(params=["folder", "objects"])
+def bucket_of(server, prefix):
+    key = {"access_key_id": server.key_id, "secret_access_key": server.secret}
+    return {"url": f"s3://{server.bucket}/exports/{prefix}", "endpoint": server.endpoint, "region": "us-east-1", **key}
+
+
+@pytest.fixture(params=["folder", "bucket"])
 def files(request, tmp_path):
-    folder = tmp_path / "files"
     if request.param == "folder":
-        return LocalFileStore(folder)
-    folder.mkdir()
-    return ObjectFileStore(LocalStore(folder))
+        return LocalFileStore(tmp_path / "files")
+    server = request.getfixturevalue("bucket_server")
+    return bucket_store(BucketSettings(**bucket_of(server, tmp_path.name)))
 
 
 async def read(files, start, end):
@@ -31,7 +37,7 @@ async def read(files, start, end):
 
 
 async def test_a_file_is_there_when_it_is_whole(files):
-    content = os.urandom(3_000_000)
+    content = os.urandom(9_000_000)  # more than one part of an upload
     async with files.writing(KEY) as file:
         for start in range(0, len(content), 100_000):
             await file.write(content[start : start + 100_000])
@@ -83,3 +89,23 @@ def test_a_bucket_is_made_of_its_settings_which_show_no_secret():
 
     assert isinstance(bucket_store(settings), ObjectFileStore)
     assert "the secret" not in repr(settings)
+
+
+async def test_a_job_s_file_in_a_bucket_is_made_fetched_in_parts_and_deleted(start_on_sqlite, bucket_server, tmp_path):
+    bucket = bucket_of(bucket_server, f"journey/{tmp_path.name}")
+    files = bucket_store(BucketSettings(**bucket))
+    async with start_on_sqlite(jobs={"bucket": bucket, "poll_interval": 0.05}) as api:
+        await api.add(*(thing(n) for n in range(500)))
+        answer = await submit(api, format="ndjson")
+        job = await ended(api, answer)
+        whole = await fetch(api, job)
+        part = await fetch(api, job, Range="bytes=1000-")
+        kept = list(await files.keys())
+        await api.delete(answer.headers["Location"].removeprefix("/api/v1"), OWNER)
+
+        assert (job["status"], job["rows"], whole.content.count(b"\n")) == ("done", 500, 500)
+        assert hashlib.sha256(whole.content).hexdigest() == job["sha256"]
+        assert (part.status_code, part.content) == (206, whole.content[1000:])
+        assert len(kept) == 1
+        assert list(await files.keys()) == []
+    assert not (tmp_path / "data/exports").exists()

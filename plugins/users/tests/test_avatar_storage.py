@@ -1,13 +1,8 @@
 """Where pictures are kept: a folder, or a bucket of a real server that speaks the protocol of S3."""
 
-import asyncio
-import json
 import socket
-import subprocess
-import sys
 import time
 from io import BytesIO
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -17,83 +12,19 @@ from powerstrip_users.buckets import BucketFiles
 from powerstrip_users.files import LocalFiles
 from powerstrip_users.settings import BucketSettings
 
-START_LIMIT = 100.0  # seconds, on a machine that does much else
 SECRET = "the secret of the tests"
 
 
-class BucketServer:
-    """A SeaweedFS of the tests' own."""
-
-    def __init__(self, folder):
-        self._folder = folder
-        self._process = None
-        self.port = 0
-        identity = {"name": "tests", "actions": ["Admin", "Read", "Write", "List"]}
-        identity["credentials"] = [{"accessKey": "tests", "secretKey": SECRET}]
-        (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
-
-    def start(self):
-        s3, master, volume, filer, s3_grpc, master_grpc, volume_grpc, filer_grpc = free_ports(8)
-        self.port = s3
-        options = {"s3.config": self._folder / "s3.json", "dir": self._folder, "ip": "127.0.0.1"}
-        options |= {"ip.bind": "127.0.0.1", "master.volumeSizeLimitMB": 64, "volume.max": 8, "s3.iam": "false"}
-        # What is of no use here, or leaves the machine.
-        options |= {"s3.port.iceberg": 0, "s3.port.lance": 0, "master.telemetry": "false"}
-        options |= {"s3.port": s3, "master.port": master, "volume.port": volume, "filer.port": filer}
-        options |= {"s3.port.grpc": s3_grpc, "master.port.grpc": master_grpc}
-        options |= {"volume.port.grpc": volume_grpc, "filer.port.grpc": filer_grpc}
-        command = [Path(sys.executable).with_name("weed"), "server", "-s3", "-s3.autoCreateBucket"]
-        command += [f"-{name}={value}" for name, value in options.items()]
-        with (self._folder / "weed.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
-
-    @property
-    def has_ended(self):
-        return self._process.poll() is not None
-
-    @property
-    def log(self):
-        return (self._folder / "weed.log").read_text()
-
-    def stop(self):
-        self._process.kill()
-        self._process.wait()
-
-    def settings(self, **changed):
-        endpoint = f"http://127.0.0.1:{self.port}"
-        key = {"access_key_id": "tests", "secret_access_key": SECRET}
-        return {"bucket": "pictures", "endpoint": endpoint, "region": "us-east-1", "timeout": 60, **key, **changed}
-
-    async def is_ready(self):
-        try:
-            await BucketFiles.of(BucketSettings(**self.settings(prefix="ready"))).save("aa/ready", b"yes")
-        except OSError:
-            return False
-        return True
-
-
-def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [entry.getsockname()[1] for entry in sockets]
-    for entry in sockets:
-        entry.close()
-    return ports
-
-
-@pytest.fixture(scope="session")
-def bucket_server(tmp_path_factory):
-    server = BucketServer(tmp_path_factory.mktemp("buckets"))
-    server.start()
-    deadline = time.monotonic() + START_LIMIT
-    try:
-        while not asyncio.run(server.is_ready()):
-            assert time.monotonic() < deadline, server.log
-            if server.has_ended:
-                server.start()  # somebody was faster with one of the ports
-            time.sleep(0.2)
-        yield server
-    finally:
-        server.stop()
+def settings_of(server, **changed):
+    key = {"access_key_id": server.key_id, "secret_access_key": server.secret}
+    return {
+        "bucket": server.bucket,
+        "endpoint": server.endpoint,
+        "region": "us-east-1",
+        "timeout": 60,
+        **key,
+        **changed,
+    }
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -101,7 +32,7 @@ def files(request, tmp_path):
     if request.param == "folder":
         return LocalFiles(tmp_path / "files")
     server = request.getfixturevalue("bucket_server")
-    return BucketFiles.of(BucketSettings(**server.settings(prefix=f"tests/{tmp_path.name}")))
+    return BucketFiles.of(BucketSettings(**settings_of(server, prefix=f"pictures/{tmp_path.name}")))
 
 
 def picture(colour="red"):
@@ -156,7 +87,7 @@ async def test_a_key_that_leads_elsewhere_is_refused(files, key):
 
 
 async def test_pictures_in_a_bucket_are_kept_shown_replaced_and_removed(start_on_sqlite, bucket_server, tmp_path):
-    settings = bucket_server.settings(prefix=f"journey/{tmp_path.name}")
+    settings = settings_of(bucket_server, prefix=f"pictures/journey/{tmp_path.name}")
     files = BucketFiles.of(BucketSettings(**settings))
     async with start_on_sqlite(avatars={"s3": settings}) as api:
         user = await api.user()
