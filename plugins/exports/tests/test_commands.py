@@ -1,6 +1,7 @@
 """`powerstrip export`, as operators type it."""
 
 import gzip
+import json
 import subprocess
 import sys
 
@@ -17,34 +18,32 @@ def export(powerstrip_config, sqlite_url, tmp_path):
         typed = [sys.executable, "-m", "powerstrip", command, *line, "--config", str(path)]
         return subprocess.run(typed, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
 
-    seeded = run("seed", "300", "--yes", command="users")
-    assert seeded.returncode == 0, seeded.stderr
     return run
 
 
 def test_an_operator_exports_what_there_is(export, tmp_path):
+    seeded = export("seed", "300", "--yes", command="users")
     listed = export()
     whole = export("users", "--output", "users.csv")
-    some = export("users", "--columns", "username", "--filter", "role=guest", "--filter", "sort=username")
-    packed = export("users", "--format", "ndjson", "--compression", "gzip", "--output", "users.gz")
+    chosen = ("--columns", "username", "--filter", "role=guest", "--filter", "sort=username")
+    some = export("users", *chosen, "--format", "ndjson", "--compression", "gzip", "--output", "some.gz")
 
+    assert seeded.returncode == 0, seeded.stderr
     assert listed.stdout.splitlines() == ["audit\taudit\t(users)", "users\tusers\t(users)"]
     assert (whole.returncode, whole.stdout) == (0, "")
     assert whole.stderr.startswith("300 rows, ")
     assert len((tmp_path / "users.csv").read_text().splitlines()) == 301
-    names = some.stdout.splitlines()
-    assert names[0] == '"username"'
+    assert some.returncode == 0, some.stderr
+    names = [json.loads(line)["username"] for line in gzip.decompress((tmp_path / "some.gz").read_bytes()).splitlines()]
     assert 10 < len(names) < 100
-    assert names[1:] == sorted(names[1:])
-    assert packed.returncode == 0
-    assert gzip.decompress((tmp_path / "users.gz").read_bytes()).count(b"\n") == 300
+    assert names == sorted(names)
     assert not [*tmp_path.glob("*.part")]
 
 
 def test_what_is_typed_wrong_is_a_usage_error_that_says_what_is_right(export, tmp_path):
     unknown = export("orders")
     column = export("users", "--columns", "name", "--output", "users.csv")
-    value = export("users", "--filter", "role=king")
+    value = export("users", "--filter", "role=king")  # to the standard output, which stays empty
     shape = export("users", "--filter", "role")
 
     answers = [(answer.returncode, answer.stdout) for answer in (unknown, column, value, shape)]

@@ -1,4 +1,4 @@
-"""A worker that is killed in the middle: the job ends whole, or not at all."""
+"""A worker that is killed in the middle: the job ends whole, or not at all. `make exports-proof` does it 20 times."""
 
 import hashlib
 import os
@@ -43,19 +43,15 @@ def test_a_job_whose_process_is_killed_ends_whole_in_the_next_one(
     config = powerstrip_config(plugins)
     admin = ("--email", "root@example.com", "--username", "root")
     powerstrip(config, tmp_path, "users", "create-admin", *admin, POWERSTRIP_ADMIN_PASSWORD=PASSWORD)
-    powerstrip(config, tmp_path, "users", "seed", "20000", "--yes")
+    powerstrip(config, tmp_path, "users", "seed", "10000", "--yes")
     folder = tmp_path / "data" / "exports"
-    path = None
-    for _ in range(2):
-        with powerstrip_process(plugins) as served:
-            headers = sign_in(served.base_url)
-            if path is None:
-                asked = {"source": "users", "format": "excel"}
-                answer = httpx2.post(f"{served.base_url}/api/v1/exports", json=asked, headers=headers)
-                path = answer.headers["Location"]
-            wait_for(lambda: [*folder.glob("*.part")] or [*folder.glob("*")], "a file is being written")
-            os.killpg(served.process.pid, signal.SIGKILL)
-            served.process.wait()
+    with powerstrip_process(plugins) as served:
+        asked = {"source": "users", "format": "excel"}
+        answer = httpx2.post(f"{served.base_url}/api/v1/exports", json=asked, headers=sign_in(served.base_url))
+        path = answer.headers["Location"]
+        wait_for(lambda: [*folder.glob("*.part")] or [*folder.glob("*")], "a file is being written")
+        os.killpg(served.process.pid, signal.SIGKILL)
+        served.process.wait()
 
     with powerstrip_process(plugins) as served:
         headers = sign_in(served.base_url)
@@ -67,7 +63,7 @@ def test_a_job_whose_process_is_killed_ends_whole_in_the_next_one(
         job = wait_for(ended, "the job ends")
         content = httpx2.get(f"{served.base_url}{job['file']}", headers=headers, timeout=60).content
 
-    assert (job["status"], job["rows"]) == ("done", 20_001)
+    assert (job["status"], job["rows"]) == ("done", 10_001)
     assert hashlib.sha256(content).hexdigest() == job["sha256"]
     with powerstrip_process(plugins):  # it sweeps when it starts
         left = wait_for(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 import zstandard
+from exports_payloads import PAYLOADS
 from exports_sample import COLUMNS, Thing, ThingFilters, Things, thing, things
 from sqlalchemy import func, literal, select
 
@@ -135,11 +136,6 @@ async def test_a_file_can_be_packed(api_on_sqlite, compression, unpack):
     assert unpack(packed.content) == plain.content
     assert packed.headers["Content-Type"] == f"application/{compression}"
     assert "Content-Encoding" not in packed.headers
-
-
-LEADS = ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\u2212"]
-BEFORE = ["", " ", "   ", "\u00a0", "\u3000", "\u200b", "\ufeff", "'", "\x01", "\u2003 "]
-PAYLOADS = [f"{before}{lead}cmd|' /C calc'!A0" for before in BEFORE for lead in LEADS]
 
 
 async def test_120_injections_are_neutralised_and_round_tripped_in_every_column_and_row(api):

@@ -9,7 +9,9 @@ import openpyxl
 import polars as pl
 import pyarrow.parquet
 import pytest
+from exports_payloads import PAYLOADS
 from exports_sample import COLUMNS, thing
+from openpyxl.utils.escape import unescape
 
 from powerstrip import ExportColumn
 from powerstrip_exports.excel import ExcelEncoder
@@ -61,6 +63,17 @@ async def test_excel_takes_text_for_nothing_but_text(api_on_sqlite, text):
 
     cell = workbook(answer.content).active["A2"]
     assert (cell.value, cell.data_type, cell.hyperlink) == (text, "s" if cell.data_type == "s" else "inlineStr", None)
+
+
+async def test_120_injections_are_only_text_in_excel(api):
+    await api.add(*(thing(n, name=text) for n, text in enumerate(PAYLOADS)))
+
+    answer = await api.get("/exports/things?format=excel&columns=name")
+
+    cells = [cell for (cell,) in workbook(answer.content).active.iter_rows(min_row=2)]
+    assert len(cells) == 120
+    assert {cell.data_type for cell in cells} == {"s"}
+    assert [unescape(cell.value) for cell in cells] == PAYLOADS
 
 
 async def test_excel_writes_what_xml_has_no_character_for(api_on_sqlite):
