@@ -1,5 +1,6 @@
 """What writes rows in a format."""
 
+import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Protocol
@@ -50,6 +51,9 @@ def encoder_for(kind: Format, columns: Sequence[ExportColumn], title: str, *, bo
             return ExcelEncoder(columns, title)
         case Format.PARQUET:
             check_format(kind)
+            # Arrow looks for it while it is loaded, and has no other way to say so. The allocator that it would choose
+            # keeps what its threads have let go of: a million rows would cost 45 MB, not 20.
+            os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
             # Late: an extra, which takes longer to import than all the rest.
             from powerstrip_exports.parquet import ParquetEncoder  # noqa: PLC0415
 
