@@ -53,8 +53,8 @@ crash: .venv/.installed-dev ## Kill the served process 50 times under load, and 
 limits: .venv/.installed-dev ## Count on one key with 4 processes x 500 clients, ask at the worst times, and take Valkey away under load
 	@$(BIN)/python -m benchmarks.limits
 
-exports-proof: .venv/.installed-dev ## Export a million rows and kill 20 jobs: memory, waiting, crashes; ROWS=100000 for fewer
-	@for database in sqlite postgresql; do $(BIN)/python -m benchmarks.exports_proof --rows $(ROWS) --kills 20 --database $$database || exit 1; done
+exports-proof: .venv/.installed-dev ## Export a million rows and kill 20 jobs: memory, waiting, crashes, files; ROWS=100000 for fewer
+	@for database in sqlite postgresql; do $(BIN)/python -m benchmarks.exports_proof --rows $(ROWS) --kills 20 --database $$database $(if $(ONLY),--only $(ONLY)) || exit 1; done
 
 soak: .venv/.installed-bench .venv/.installed-dev ## Losses under faults, leaks, slow and idle clients, 700 reloads; SOAK="loss reload" chooses parts
 	@$(BIN)/python -m benchmarks.soak $(SOAK)

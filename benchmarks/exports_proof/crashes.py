@@ -3,34 +3,58 @@
 import asyncio
 import hashlib
 from contextlib import suppress
+from pathlib import Path
 from random import Random
 
 from benchmarks.exports_proof.site import Site
 
 KINDS = ("excel", "csv", "ndjson", "parquet")
+MOST_WAITING = 3  # of one caller, by default
+STARTED_WITHIN = 5.0
+LONGEST = 0.25  # seconds that a file of the few takes, about
+MOST_TRIES = 5  # for each kill that shall hit
 SWEPT_WITHIN = 30.0
 
 
 async def kill_often(site: Site, kills: int) -> list[str]:
-    """Ask for files and kill the process, again and again; then look at what has become of them."""
+    """Ask for files and kill the process, until `kills` of them came while a file was being written; then look at what
+    has become of them all."""
+    await site.restart()
     chance = Random(1)
     jobs: list[str] = []
-    for number in range(kills):
+    in_the_middle = tries = 0
+    while in_the_middle < kills and tries < MOST_TRIES * kills:
+        tries += 1
         async with site.client() as client:
-            if number < kills // 4 or not jobs:
-                jobs.append(await site.job(client, KINDS[number % len(KINDS)]))
+            if await _may_ask(client):
+                jobs.append(await site.job(client, KINDS[len(jobs) % len(KINDS)]))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STARTED_WITHIN):
+                while not _drafts(site):  # noqa: ASYNC110 - a folder tells nobody
+                    await asyncio.sleep(0.005)
         # Somewhere between before the first row and after the last one.
-        await asyncio.sleep(chance.random() * 2)
-        site.served.kill()
+        await asyncio.sleep(chance.random() * LONGEST)
+        in_the_middle += bool(_drafts(site))
         await site.restart()
-    broken = []
+    broken = (
+        [] if in_the_middle == kills else [f"only {in_the_middle} of {tries} SIGKILLs came while a file was written"]
+    )
     async with site.client() as client:
         for job in jobs:
             state = await site.end_of(client, job)
             broken += await _look(client, state)
     broken += await _look_for_orphans(site)
-    print(f"{kills} x SIGKILL: {len(jobs)} jobs, {len(broken)} broken")
+    print(f"{tries} x SIGKILL, {in_the_middle} of them into a file: {len(jobs)} jobs, {len(broken)} broken", flush=True)
     return broken
+
+
+def _drafts(site: Site) -> list[Path]:
+    return [*(site.folder / "data" / "exports").glob("*.part")]
+
+
+async def _may_ask(client) -> bool:
+    jobs = (await client.get("/api/v1/exports/jobs")).json()["items"]
+    return sum(job["status"] in ("queued", "running") for job in jobs) < MOST_WAITING
 
 
 async def _look(client, state) -> list[str]:
@@ -44,7 +68,6 @@ async def _look(client, state) -> list[str]:
 
 async def _look_for_orphans(site: Site) -> list[str]:
     folder = site.folder / "data" / "exports"
-    site.served.kill()
     await site.restart()  # it sweeps when it starts
     async with site.client() as client:
         listed = (await client.get("/api/v1/exports/jobs")).json()["items"]

@@ -3,7 +3,6 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
@@ -11,8 +10,8 @@ from time import perf_counter
 
 from benchmarks.exports_proof.site import Site
 
-STREAMS = ("csv", "excel", "ndjson", "parquet")
-JOBS = ("excel", "parquet")
+FORMATS = ("csv", "excel", "ndjson", "json", "parquet")
+SLOWLY = ("csv", "parquet")
 QUIET = 3.0
 PAUSE = 0.005
 
@@ -30,28 +29,28 @@ class Measured:
     quiet_p99: float = 0.0
 
 
-Work = Callable[[Measured], Awaitable[None]]
+Work = Callable[[Site, str, Measured, float], Awaitable[None]]
 
 
-async def measure_formats(site: Site, *, slow_for: float) -> dict[str, Measured]:
-    """Every format as a stream, some as jobs, and a client that reads 1 KB/s for some seconds."""
-    found: dict[str, Measured] = {}
-    for kind in STREAMS:
-        found[f"stream of {kind}"] = await _measured(site, _streaming(site, kind))
-    for kind in JOBS:
-        found[f"job of {kind}"] = await _measured(site, _as_job(site, kind))
-    if slow_for:
-        found["slow stream of csv"] = await _measured(site, _reading_slowly(site, slow_for))
-    return found
+@dataclass(frozen=True)
+class Piece:
+    """Something to measure. What it costs is held against what the piece `beside` costs with few rows."""
+
+    name: str
+    kind: str
+    work: Work
+    beside: str
 
 
-async def _measured(site: Site, work: Work) -> Measured:
+async def measure(site: Site, piece: Piece, slow_for: float) -> Measured:
+    """One export, in a process that has done nothing else yet."""
+    await site.restart()
     measured = Measured()
     async with site.client() as client:
         quiet = await _health(client, asyncio.create_task(asyncio.sleep(QUIET)))
         _forget_peaks(site.pids)
         started = perf_counter()
-        beside = await _health(client, asyncio.ensure_future(work(measured)))
+        beside = await _health(client, asyncio.ensure_future(piece.work(site, piece.kind, measured, slow_for)))
         measured.seconds = perf_counter() - started
     measured.peak = sum(_peak(pid) for pid in site.pids)
     measured.quiet_p99, measured.health_p99 = quiet, beside
@@ -82,57 +81,57 @@ def _peak(pid: int) -> float:
     return 0.0
 
 
-def _streaming(site: Site, kind: str) -> Work:
-    async def work(measured: Measured) -> None:
-        # curl: a reader in this process would compete with the one that asks for /health
-        command = ["curl", "-s", "-f", "-o", "/dev/null", "-w", "%{time_starttransfer} %{size_download}"]
-        address = f"{site.served.base_url}/api/v1/exports/users?format={kind}"
-        header = f"Authorization: {site.headers['Authorization']}"
-        process = await asyncio.create_subprocess_exec(*command, "-H", header, address, stdout=asyncio.subprocess.PIPE)
-        output, _ = await process.communicate()
-        if process.returncode:
-            raise RuntimeError(f"curl ended with {process.returncode}")
-        first_byte, size = output.split()
-        measured.first_byte, measured.bytes = float(first_byte), int(size)
-        measured.rows = await _count(site)
-
-    return work
+async def _stream(site: Site, kind: str, measured: Measured, _slow_for: float) -> None:
+    # curl: a reader in this process would compete with the one that asks for /health
+    command = ["curl", "-s", "-f", "-o", "/dev/null", "-w", "%{time_starttransfer} %{size_download}"]
+    address = f"{site.served.base_url}/api/v1/exports/users?format={kind}"
+    header = f"Authorization: {site.headers['Authorization']}"
+    process = await asyncio.create_subprocess_exec(*command, "-H", header, address, stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"curl ended with {process.returncode}")
+    first_byte, size = output.split()
+    measured.first_byte, measured.bytes = float(first_byte), int(size)
+    measured.rows = await _count(site)
 
 
-def _as_job(site: Site, kind: str) -> Work:
-    async def work(measured: Measured) -> None:
-        async with site.client() as client:
-            job = await site.end_of(client, await site.job(client, kind))
-        if job["status"] != "done":
-            raise RuntimeError(f"the job ended as {job}")
-        measured.rows, measured.bytes = job["rows"], job["bytes"]
-
-    return work
+async def _job(site: Site, kind: str, measured: Measured, _slow_for: float) -> None:
+    async with site.client() as client:
+        job = await site.end_of(client, await site.job(client, kind))
+    if job["status"] != "done":
+        raise RuntimeError(f"the job ended as {job}")
+    measured.rows, measured.bytes = job["rows"], job["bytes"]
 
 
-def _reading_slowly(site: Site, seconds: float) -> Work:
-    async def work(measured: Measured) -> None:
-        loop = asyncio.get_running_loop()
-        with socket.socket() as connection:
-            # Without it the kernel would take megabytes on the client's behalf.
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-            connection.setblocking(False)
-            await loop.sock_connect(connection, ("127.0.0.1", site.served.port))
-            head = (
-                "GET /api/v1/exports/users HTTP/1.1\r\nHost: localhost\r\n"
-                f"Authorization: {site.headers['Authorization']}\r\n\r\n"
-            )
-            started = perf_counter()
-            await loop.sock_sendall(connection, head.encode())
-            while perf_counter() - started < seconds:
-                with suppress(BlockingIOError):
-                    measured.bytes += len(await loop.sock_recv(connection, 1_024))
-                measured.first_byte = measured.first_byte or perf_counter() - started
-                await asyncio.sleep(1)
-
-    return work
+async def _slow_stream(site: Site, kind: str, measured: Measured, slow_for: float) -> None:
+    loop = asyncio.get_running_loop()
+    with socket.socket() as connection:
+        # Without it the kernel would take megabytes on the client's behalf.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        connection.setblocking(False)
+        await loop.sock_connect(connection, ("127.0.0.1", site.served.port))
+        head = (
+            f"GET /api/v1/exports/users?format={kind} HTTP/1.1\r\nHost: localhost\r\n"
+            f"Authorization: {site.headers['Authorization']}\r\n\r\n"
+        )
+        started = perf_counter()
+        await loop.sock_sendall(connection, head.encode())
+        while perf_counter() - started < slow_for:
+            measured.bytes += len(await loop.sock_recv(connection, 1_024))
+            measured.first_byte = measured.first_byte or perf_counter() - started
+            await asyncio.sleep(1)
 
 
 async def _count(site: Site) -> int:
     async with site.client() as client:
         return int((await client.get("/api/v1/users/?size=1")).json()["total"])
+
+
+PIECES = {
+    piece.name: piece
+    for piece in (
+        *(Piece(f"stream of {kind}", kind, _stream, f"stream of {kind}") for kind in FORMATS),
+        *(Piece(f"job of {kind}", kind, _job, f"job of {kind}") for kind in FORMATS),
+        *(Piece(f"slow stream of {kind}", kind, _slow_stream, f"stream of {kind}") for kind in SLOWLY),
+    )
+}

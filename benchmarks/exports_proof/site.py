@@ -40,17 +40,18 @@ class Site:
         return [pid, *map(int, children)]
 
     @asynccontextmanager
-    async def serving(self, users: int) -> AsyncGenerator["Site"]:
-        """Make the users, serve, sign in."""
+    async def populated(self, users: int) -> AsyncGenerator["Site"]:
+        """Make the users. What is served meanwhile, after a `restart`, is killed in the end."""
         self._run("users", "create-admin", "--email", "root@example.com", "--username", "root")
         self._run("users", "seed", str(users - 1), "--yes")
         try:
-            await self.restart()
             yield self
         finally:
             self.served.kill()
 
     async def restart(self) -> None:
+        """A new process, and the admin signed in again."""
+        self.served.kill()
         await self.served.start()
         async with httpx2.AsyncClient(base_url=self.served.base_url, timeout=60) as client:
             answer = await client.post("/api/v1/auth/token", data={"username": "root", "password": PASSWORD})
