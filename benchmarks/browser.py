@@ -33,7 +33,8 @@ def _application(folder: Path) -> Any:
 
 
 async def _look(page: Page, app: Any, url: str) -> None:
-    """Sign in, see an event, lose the connection, miss two, see just those, subscribe to what is forbidden."""
+    """Sign in, see an event, lose the connection, miss two, see just those, subscribe to what is forbidden, stay away
+    when the session has ended."""
     bus = app.state.powerstrip.index.services[EventBus]
     form = {"email": "ada@example.com", "username": "ada", "password": PASSWORD}
     async with httpx2.AsyncClient(base_url=f"{url}/api/v1") as http:
@@ -67,6 +68,9 @@ async def _look(page: Page, app: Any, url: str) -> None:
     await page.run("document.querySelector('#topic [name=topic]').value = 'user:somebody-else'")
     await page.run("document.querySelector('#topic button').click()")
     await page.until("document.getElementById('events').textContent.includes('not subscribed')")
+    for connection in _connections(app):
+        connection.close(_session_ended())
+    await page.until("document.getElementById('state').textContent === 'stopped'")
 
 
 def _connections(app: Any) -> Any:
@@ -81,6 +85,12 @@ def _restart() -> Any:
     return Goodbye(Close.RESTART, retry_ms=500)
 
 
+def _session_ended() -> Any:
+    from powerstrip_realtime.domain import Close, Goodbye  # noqa: PLC0415 - likewise
+
+    return Goodbye(Close.SESSION_ENDED)
+
+
 async def _main() -> int:
     binary = chromium()
     if binary is None:
@@ -91,7 +101,7 @@ async def _main() -> int:
         app = _application(Path(folder))
         async with serving(app) as url, open_browser(binary, Path(folder, "profile")) as page:
             await _look(page, app, url)
-            print("the demo page signs in, resumes exactly what it missed, and says what is forbidden")
+            print("the demo page signs in, resumes what it missed, says what is forbidden, and stops when told to")
     with TemporaryDirectory(prefix="powerstrip-browser-", ignore_cleanup_errors=True) as folder:
         os.chdir(folder)
         async with serving(exporting(Path(folder))) as url, open_browser(binary, Path(folder, "profile")) as page:
