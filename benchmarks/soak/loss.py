@@ -27,6 +27,7 @@ class Outcome:
 
     events: int = 0
     unconfirmed: int = 0
+    tried_a_second: float = 0.0
     cuts: int = 0
     worker_kills: int = 0
     valkey_kills: int = 0
@@ -86,8 +87,11 @@ async def _run(stage: Stage, seconds: float, rate: float, pauses: tuple[float, f
         asyncio.create_task(_again_and_again(worker, lambda: _kill_worker(stage))),
         asyncio.create_task(_again_and_again(valkey, lambda: _kill_valkey(stage))),
     ]
-    until = monotonic() + seconds
+    began = monotonic()
+    until = began + seconds
     await asyncio.gather(*(_publish(stage, number, until, rate / PUBLISHERS) for number in range(PUBLISHERS)))
+    tried = stage.outcome.events + stage.outcome.unconfirmed
+    stage.outcome.tried_a_second = round(tried / (monotonic() - began), 1)
     for task in chaos:
         task.cancel()
     await asyncio.gather(*chaos, return_exceptions=True)
