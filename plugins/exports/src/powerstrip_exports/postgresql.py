@@ -24,7 +24,7 @@ _SESSION = (
     "SET LOCAL synchronize_seqscans = off",
 )
 _ENOUGH = 128 * 1024
-_ENOUGH_FOR_ARROW = 1024 * 1024
+_ENOUGH_FOR_ARROW = 256 * 1024
 
 
 async def prepare_session(session: AsyncSession) -> None:
