@@ -6,6 +6,7 @@ Nothing of this checkout is on that environment's path. Third-party libraries ar
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -203,14 +204,17 @@ def test_off_means_gone(environment: Environment) -> None:
     assert greeter["reason"] == "switched off at config.yaml:3:12"
 
 
+@pytest.mark.parametrize("way", ["wheel", "editable"])
 def test_it_is_installed_while_the_server_serves_and_answers_without_a_restart(
-    environment: Environment, wheels: Path
+    environment: Environment, wheels: Path, way: str, tmp_path: Path
 ) -> None:
     python = environment.scripts / "python"
+    sources = shutil.copytree(GREETER, tmp_path / "greeter")
+    what = wheels.glob(f"{PACKAGE}-*.whl") if way == "wheel" else ["--no-build-isolation", "--editable", sources]
     pip("--python", python, "uninstall", "--yes", "powerstrip-greeter")
     with environment.serve("plugins: {}\n") as (base_url, log):
         before = httpx2.get(f"{base_url}/api/v1/greetings/Ada").status_code
-        pip("--python", python, "install", "--no-index", "--no-deps", *wheels.glob(f"{PACKAGE}-*.whl"))
+        pip("--python", python, "install", "--no-index", "--no-deps", *what)
         environment.write("plugins: {greeter: on}\n")
         deadline = time.monotonic() + START_TIMEOUT
         while (answer := httpx2.get(f"{base_url}/api/v1/greetings/Ada")).status_code == 404:
