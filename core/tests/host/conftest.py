@@ -1,19 +1,74 @@
-"""Applications composed of plugin classes that stand in the test itself."""
+"""Applications composed of plugin classes that stand in the test itself, and a served process whose config changes."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import httpx2
 import pytest
+import yaml
 from starlette.testclient import TestClient
 
 from powerstrip.host.composition import Composition, compose
 from powerstrip.host.config.config import load_config
+from powerstrip.host.control import ask
 from powerstrip.host.discovery import Discovery, InstalledPlugin
 from powerstrip.host.generation import Generation
+from powerstrip.testing import ProcessFactory, ServedProcess
+
+WILFUL = """
+    import asyncio
+    import os
+    from contextlib import asynccontextmanager
+    from pathlib import Path
+
+    from fastapi import APIRouter
+    from powerstrip import Plugin, PluginSettings, Routes, hookimpl
+
+    class Settings(PluginSettings):
+        word: str = "first"
+        start: str = ""
+
+    class Wilful(Plugin[Settings]):
+        @hookimpl
+        def register_routes(self):
+            router = APIRouter()
+            router.add_api_route("/word", self.word, responses={418: {"description": self.settings.word}})
+            return [Routes(router, version=None)]
+
+        async def word(self) -> list[str]:
+            return [self.settings.word, str(os.getpid())]
+
+        @hookimpl
+        @asynccontextmanager
+        async def lifespan(self, services):
+            match self.settings.start.split():
+                case ["fails"]:
+                    raise RuntimeError("on purpose")
+                case ["fails_in_one", flag]:
+                    try:
+                        Path(flag).touch(exist_ok=False)
+                    except FileExistsError:
+                        pass
+                    else:
+                        raise RuntimeError("on purpose, here only")
+                case ["waits_for", flag]:
+                    Path(f"{flag}.{os.getpid()}").touch()
+                    while not Path(flag).exists():
+                        await asyncio.sleep(0.01)
+            yield
+"""
+
+LIMIT = 60.0
 
 
 @pytest.fixture
@@ -93,3 +148,91 @@ def write_distribution(
     )
     entries = "".join(f"{plugin} = {value}\n" for plugin, value in plugins.items())
     (info / "entry_points.txt").write_text(f"[powerstrip.plugins]\n{entries}")
+
+
+class Served:
+    """A `powerstrip serve` whose config the test changes."""
+
+    def __init__(self, process: ServedProcess, environ: dict[str, str]) -> None:
+        self.process = process
+        self._environ = environ
+
+    def write(self, **settings: str) -> None:
+        """Change the settings of the plugin, in one go, as editors do."""
+        self.write_config({"wilful": settings or True})
+
+    def write_config(self, plugins: dict[str, Any], **sections: Any) -> None:
+        document = {**yaml.safe_load(self.process.config.read_text()), **sections, "plugins": plugins}
+        draft = self.process.config.with_suffix(".draft")
+        draft.write_text(json.dumps(document))
+        draft.replace(self.process.config)
+
+    def words(self, requests: int = 1) -> set[str]:
+        return {self._word()[0] for _ in range(requests)}
+
+    def pids(self, requests: int = 1) -> set[int]:
+        return {int(self._word()[1]) for _ in range(requests)}
+
+    def _word(self) -> list[str]:
+        answer: list[str] = httpx2.get(f"{self.process.base_url}/word", timeout=LIMIT).raise_for_status().json()
+        return answer
+
+    def command(self, *line: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "powerstrip", *line, "--config", str(self.process.config)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, **self._environ},
+            timeout=LIMIT,
+            check=False,
+        )
+
+    def reload(self) -> dict[str, Any]:
+        return ask(self._control(), {"do": "reload"})
+
+    def status(self) -> dict[str, Any]:
+        return ask(self._control(), {"do": "status"})
+
+    def _control(self) -> Path:
+        return next(Path(self._environ["XDG_RUNTIME_DIR"]).glob("powerstrip/*.sock"))
+
+    def until(self, condition: Callable[[], Any]) -> Any:
+        end = time.monotonic() + LIMIT
+        while time.monotonic() < end:
+            if found := condition():
+                return found
+            time.sleep(0.05)
+        raise AssertionError(f"not within {LIMIT} s; the log says:\n{self.process.log}")
+
+
+Serve = Callable[..., Any]
+
+
+@pytest.fixture
+def run() -> Iterator[Path]:
+    """A runtime folder with a short name: the path of a socket may have a hundred characters."""
+    with tempfile.TemporaryDirectory(prefix="ps-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def wilful() -> str:
+    """The source of the plugin `wilful`."""
+    return WILFUL
+
+
+@pytest.fixture
+def serve(powerstrip_process: ProcessFactory, write_distribution, tmp_path: Path, run: Path) -> Serve:
+    """Serve the plugin `wilful`: `with serve(workers=2) as served: ...`."""
+    write_distribution(tmp_path / "lib", "powerstrip-wilful", {"wilful": WILFUL}, {"wilful": "wilful:Wilful"})
+    environ = {"PYTHONPATH": str(tmp_path / "lib"), "XDG_RUNTIME_DIR": str(run)}
+
+    @contextmanager
+    def do(**server: Any) -> Iterator[Served]:
+        server = {"reload": "signal", "drain_timeout": 1, **server}
+        with powerstrip_process({"wilful": True}, environ=environ, server=server) as process:
+            served = Served(process, environ)
+            served.until(lambda: served.words() == {"first"})
+            yield served
+
+    return do

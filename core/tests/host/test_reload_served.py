@@ -1,150 +1,10 @@
-"""A served process reloads: by signal, by file, by command; several workers all together, or not at all."""
+"""A served process reloads: by signal, by file, by command."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import httpx2
-import pytest
 import yaml
-
-from powerstrip.host.control import ask
-from powerstrip.testing import ProcessFactory, ServedProcess
-
-WILFUL = """
-    import asyncio
-    import os
-    from contextlib import asynccontextmanager
-    from pathlib import Path
-
-    from fastapi import APIRouter
-    from powerstrip import Plugin, PluginSettings, Routes, hookimpl
-
-    class Settings(PluginSettings):
-        word: str = "first"
-        start: str = ""
-
-    class Wilful(Plugin[Settings]):
-        @hookimpl
-        def register_routes(self):
-            router = APIRouter()
-            router.add_api_route("/word", self.word, responses={418: {"description": self.settings.word}})
-            return [Routes(router, version=None)]
-
-        async def word(self) -> list[str]:
-            return [self.settings.word, str(os.getpid())]
-
-        @hookimpl
-        @asynccontextmanager
-        async def lifespan(self, services):
-            match self.settings.start.split():
-                case ["fails"]:
-                    raise RuntimeError("on purpose")
-                case ["fails_in_one", flag]:
-                    try:
-                        Path(flag).touch(exist_ok=False)
-                    except FileExistsError:
-                        pass
-                    else:
-                        raise RuntimeError("on purpose, here only")
-                case ["waits_for", flag]:
-                    Path(f"{flag}.{os.getpid()}").touch()
-                    while not Path(flag).exists():
-                        await asyncio.sleep(0.01)
-            yield
-"""
-
-LIMIT = 60.0
-
-
-class Served:
-    """A `powerstrip serve` whose config the test changes."""
-
-    def __init__(self, process: ServedProcess, environ: dict[str, str]) -> None:
-        self.process = process
-        self._environ = environ
-
-    def write(self, **settings: str) -> None:
-        """Change the settings of the plugin, in one go, as editors do."""
-        self.write_config({"wilful": settings or True})
-
-    def write_config(self, plugins: dict[str, Any], **sections: Any) -> None:
-        document = {**yaml.safe_load(self.process.config.read_text()), **sections, "plugins": plugins}
-        draft = self.process.config.with_suffix(".draft")
-        draft.write_text(json.dumps(document))
-        draft.replace(self.process.config)
-
-    def words(self, requests: int = 1) -> set[str]:
-        return {self._word()[0] for _ in range(requests)}
-
-    def pids(self, requests: int = 1) -> set[int]:
-        return {int(self._word()[1]) for _ in range(requests)}
-
-    def _word(self) -> list[str]:
-        answer: list[str] = httpx2.get(f"{self.process.base_url}/word", timeout=LIMIT).raise_for_status().json()
-        return answer
-
-    def command(self, *line: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "powerstrip", *line, "--config", str(self.process.config)],
-            capture_output=True,
-            text=True,
-            env={**os.environ, **self._environ},
-            timeout=LIMIT,
-            check=False,
-        )
-
-    def reload(self) -> dict[str, Any]:
-        return ask(self._control(), {"do": "reload"})
-
-    def status(self) -> dict[str, Any]:
-        return ask(self._control(), {"do": "status"})
-
-    def _control(self) -> Path:
-        return next(Path(self._environ["XDG_RUNTIME_DIR"]).glob("powerstrip/*.sock"))
-
-    def until(self, condition: Callable[[], Any]) -> Any:
-        end = time.monotonic() + LIMIT
-        while time.monotonic() < end:
-            if found := condition():
-                return found
-            time.sleep(0.05)
-        raise AssertionError(f"not within {LIMIT} s; the log says:\n{self.process.log}")
-
-
-Serve = Callable[..., Any]
-
-
-@pytest.fixture
-def run() -> Iterator[Path]:
-    """A runtime folder with a short name: the path of a socket may have a hundred characters."""
-    with tempfile.TemporaryDirectory(prefix="ps-") as folder:
-        yield Path(folder)
-
-
-@pytest.fixture
-def serve(powerstrip_process: ProcessFactory, write_distribution, tmp_path: Path, run: Path) -> Serve:
-    """Serve the plugin `wilful`: `with serve(workers=2) as served: ...`."""
-    write_distribution(tmp_path / "lib", "powerstrip-wilful", {"wilful": WILFUL}, {"wilful": "wilful:Wilful"})
-    environ = {"PYTHONPATH": str(tmp_path / "lib"), "XDG_RUNTIME_DIR": str(run)}
-
-    @contextmanager
-    def do(**server: Any) -> Iterator[Served]:
-        server = {"reload": "signal", "drain_timeout": 1, **server}
-        with powerstrip_process({"wilful": True}, environ=environ, server=server) as process:
-            served = Served(process, environ)
-            served.until(lambda: served.words() == {"first"})
-            yield served
-
-    return do
 
 
 class TestOneProcess:
@@ -253,9 +113,9 @@ class TestOneProcess:
             assert done.returncode == 1
             assert "no server of" in done.stderr
 
-    def test_a_plugin_that_is_installed_meanwhile_can_be_switched_on(self, serve, write_distribution, tmp_path):
+    def test_a_plugin_that_is_installed_meanwhile_can_be_switched_on(self, serve, wilful, write_distribution, tmp_path):
         with serve() as served:
-            source = WILFUL.replace("/word", "/newcomer").replace("Wilful", "Newcomer")
+            source = wilful.replace("/word", "/newcomer").replace("Wilful", "Newcomer")
             write_distribution(
                 tmp_path / "lib", "powerstrip-new", {"newcomer": source}, {"newcomer": "newcomer:Newcomer"}
             )
@@ -265,13 +125,13 @@ class TestOneProcess:
             assert httpx2.get(f"{served.process.base_url}/newcomer").status_code == 200
 
     def test_a_plugin_that_is_upgraded_meanwhile_runs_on_as_it_was_and_that_is_told(
-        self, serve, write_distribution, tmp_path
+        self, serve, wilful, write_distribution, tmp_path
     ):
         with serve() as served:
             for path in (tmp_path / "lib" / "powerstrip_wilful-1.0.dist-info").iterdir():
                 path.unlink()
             (tmp_path / "lib" / "powerstrip_wilful-1.0.dist-info").rmdir()
-            source = WILFUL.replace("word: str", "text: str")
+            source = wilful.replace("word: str", "text: str")
             write_distribution(
                 tmp_path / "lib", "powerstrip-wilful", {"wilful": source}, {"wilful": "wilful:Wilful"}, version="2.0"
             )
@@ -280,94 +140,3 @@ class TestOneProcess:
 
             assert done["plan"]["restart_needed"] == ["plugin 'wilful' was upgraded: 1.0 -> 2.0"]
             assert served.words() == {"second"}
-
-
-class TestWorkers:
-    def test_all_change_together(self, serve):
-        with serve(workers=2) as served:
-            served.until(lambda: len(served.pids(10)) == 2)
-            served.write(word="second")
-
-            assert served.reload()["generation"] == 2
-            assert served.words(20) == {"second"}
-            assert [worker["generation"] for worker in served.status()["workers"]] == [2, 2]
-
-    def test_none_changes_when_one_can_not(self, serve, tmp_path):
-        with serve(workers=2) as served:
-            served.until(lambda: len(served.pids(10)) == 2)
-            served.write(word="second", start=f"fails_in_one {tmp_path / 'flag'}")
-            done = served.reload()
-
-            assert not done["ok"]
-            assert "on purpose, here only" in done["reason"]
-            assert served.words(20) == {"first"}
-            assert [worker["generation"] for worker in served.status()["workers"]] == [1, 1]
-
-            again = served.reload()  # the flag is there: now all can
-
-            assert (again["ok"], served.words(20)) == (True, {"second"})
-
-    def test_a_hangup_reloads_them(self, serve):
-        with serve(workers=2) as served:
-            served.write(word="second")
-            served.process.process.send_signal(signal.SIGHUP)
-
-            served.until(lambda: served.words(10) == {"second"})
-
-    def test_a_worker_that_was_killed_comes_back_with_what_the_others_have(self, serve):
-        with serve(workers=2) as served:
-            first = served.until(lambda: len(found := served.pids(10)) == 2 and found)
-            served.write(word="second")
-            served.reload()
-            served.write(word="not reloaded yet")
-            killed = next(iter(first))
-            os.kill(killed, signal.SIGKILL)
-
-            workers = served.until(lambda: len(found := served.status()["workers"]) == 2 and found)
-
-            assert killed not in {worker["pid"] for worker in workers}
-            served.until(lambda: all(worker["generation"] == 2 for worker in served.status()["workers"]))
-            assert served.words(20) == {"second"}
-
-    def test_workers_that_came_back_know_what_the_server_was_started_with(self, serve):
-        with serve(workers=2) as served:
-            first = served.until(lambda: len(found := served.pids(10)) == 2 and found)
-            server = yaml.safe_load(served.process.config.read_text())["server"]
-            served.write_config({"wilful": {"word": "second"}}, server={**server, "host": "127.0.0.2"})
-            assert served.reload()["plan"]["restart_needed"] == ["server.host"]
-            for pid in first:
-                os.kill(pid, signal.SIGKILL)
-            served.until(
-                lambda: len(found := served.status()["workers"]) == 2 and not first & {w["pid"] for w in found}
-            )
-
-            assert served.reload()["plan"]["restart_needed"] == ["server.host"]
-
-    def test_a_worker_that_is_killed_while_all_prepare_does_not_keep_the_others(self, serve, tmp_path):
-        with serve(workers=2) as served:
-            pids = served.until(lambda: len(found := served.pids(10)) == 2 and found)
-            served.write(word="second", start=f"waits_for {tmp_path / 'go'}")
-            served.process.process.send_signal(signal.SIGHUP)
-            served.until(lambda: len(list(tmp_path.glob("go.*"))) == 2)
-            killed = next(iter(pids))
-            os.kill(killed, signal.SIGKILL)
-            (tmp_path / "go").touch()
-
-            served.until(lambda: served.words(20) == {"second"} and len(served.pids(10)) == 2)
-            assert killed not in served.pids(10)
-
-    def test_they_stop_when_the_process_that_watches_over_them_is_killed(self, serve):
-        with serve(workers=2) as served:
-            pids = served.until(lambda: len(found := served.pids(10)) == 2 and found)
-            served.process.process.kill()
-            served.process.process.wait()
-
-            served.until(lambda: not any(is_running(pid) for pid in pids))
-
-
-def is_running(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return state.rpartition(")")[2].split()[0] != "Z"
