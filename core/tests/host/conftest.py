@@ -61,6 +61,15 @@ WILFUL = """
                         pass
                     else:
                         raise RuntimeError("on purpose, here only")
+                case ["is_first_or_waits_for", flag]:
+                    try:
+                        Path(f"{flag}.first").touch(exist_ok=False)
+                    except FileExistsError:
+                        Path(f"{flag}.waiting").touch()
+                        while not Path(flag).exists():
+                            await asyncio.sleep(0.01)
+                    else:
+                        Path(f"{flag}.first").write_text(str(os.getpid()))
                 case ["waits_for", flag]:
                     Path(f"{flag}.{os.getpid()}").touch()
                     while not Path(flag).exists():

@@ -655,6 +655,28 @@ class TestFailures:
         assert (outcome.succeeded, outcome.generation) == (False, 1)
         assert "second" in outcome.reason
 
+    async def test_a_plugin_that_hangs_while_it_is_built_is_given_up_until_it_hangs_no_more(self, served):
+        hangs, go_on = threading.Event(), threading.Event()
+
+        class Hanging(Plugin[PluginSettings]):
+            @hookimpl
+            def register_routes(self):
+                hangs.set()
+                go_on.wait(20)
+                return []
+
+        reloading = await served({"hanging": Hanging, "slow": slow_plugin()}, "{slow: on}", start_timeout=0.2)
+        with pytest.raises(StartError, match="'hanging' failed at build"):
+            await reloading.reload("{slow: on, hanging: on}")
+        with pytest.raises(StartError, match="hangs since it was built the last time"):
+            await reloading.reload("{slow: on}")
+
+        assert hangs.is_set()
+        assert await reloading.status("/quick") == 200
+        go_on.set()
+        await until(lambda: not any(thread.name == "powerstrip:build" for thread in threading.enumerate()))
+        assert await reloading.reload("{slow: on, hanging: on}") == {"slow": "kept", "hanging": "added"}
+
     async def test_a_file_that_can_not_be_read_changes_nothing(self, served):
         reloading = await served({"slow": slow_plugin()})
         reloading.path.write_text("plugins: [")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import yaml
@@ -80,6 +81,42 @@ class TestWorkers:
 
             served.until(lambda: served.words(20) == {"second"} and len(served.pids(10)) == 2)
             assert killed not in served.pids(10)
+
+    def test_a_worker_that_is_killed_between_being_ready_and_the_swap_comes_back_with_the_others_generation(
+        self, serve, tmp_path
+    ):
+        with serve(workers=2) as served:
+            served.until(lambda: len(served.pids(10)) == 2)
+            served.write(word="second", start=f"is_first_or_waits_for {tmp_path / 'go'}")
+            served.process.process.send_signal(signal.SIGHUP)
+            served.until((tmp_path / "go.waiting").exists)
+            ready = int(served.until((tmp_path / "go.first").read_text))
+            os.kill(ready, signal.SIGKILL)
+            (tmp_path / "go").touch()
+
+            served.until(lambda: served.words(20) == {"second"} and len(served.pids(10)) == 2)
+            assert ready not in served.pids(10)
+            assert {worker["generation"] for worker in served.status()["workers"]} == {2}
+
+    def test_two_reloads_at_once_happen_one_after_the_other(self, serve):
+        with serve(workers=2) as served, ThreadPoolExecutor() as at_once:
+            served.until(lambda: len(served.pids(10)) == 2)
+            served.write(word="second")
+            reports = list(at_once.map(lambda _: served.reload(), range(2)))
+
+            assert sorted(report["generation"] for report in reports) == [2, 3]
+            assert {worker["generation"] for worker in served.status()["workers"]} == {3}
+
+    def test_a_stop_in_the_middle_of_a_reload_stops_all_cleanly(self, serve, tmp_path, run):
+        with serve(workers=2) as served:
+            pids = served.until(lambda: len(found := served.pids(10)) == 2 and found)
+            served.write(start=f"waits_for {tmp_path / 'never'}")
+            served.process.process.send_signal(signal.SIGHUP)
+            served.until(lambda: len(list(tmp_path.glob("never.*"))) == 2)
+
+            assert served.process.stop() == 0
+            assert not any(is_running(pid) for pid in pids)
+            assert list((run / "powerstrip").iterdir()) == []
 
     def test_they_stop_when_the_process_that_watches_over_them_is_killed(self, serve):
         with serve(workers=2) as served:
