@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 import httpx2
 import pytest
 import yaml
+from core.tests.host import reloaded
 from starlette.testclient import TestClient
 
 from powerstrip.host.composition import Composition, compose
@@ -245,3 +246,21 @@ def serve(powerstrip_process: ProcessFactory, write_distribution, tmp_path: Path
             yield served
 
     return do
+
+
+@pytest.fixture
+async def served(powerstrip_config) -> AsyncGenerator[Any]:
+    """Serve plugin classes: `await served({"one": One}, "{one: on}")`."""
+    made: list[reloaded.Served] = []
+
+    async def do(classes: dict[str, Any], plugins: str | None = None, **server: float) -> reloaded.Served:
+        server = {"drain_timeout": 0.2, "start_timeout": 5, "stop_timeout": 1} | server
+        sections = reloaded.read(plugins) if plugins else dict.fromkeys(classes, True)
+        reloading = reloaded.Served(powerstrip_config, sections, classes, server=server)
+        await reloading.supervisor.reload()
+        made.append(reloading)
+        return reloading
+
+    yield do
+    for reloading in made:
+        await reloading.supervisor.close()
