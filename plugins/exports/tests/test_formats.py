@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 import zipfile
 from datetime import UTC, date, datetime
 
@@ -190,3 +191,12 @@ async def test_a_heading_of_any_kind_is_only_text(api_on_sqlite):
     answer = await api_on_sqlite.get("/exports/count?rows=1&format=excel")
 
     assert workbook(answer.content).sheetnames == ["Zählung  1 2   数"]
+
+
+async def test_libraries_are_loaded_before_the_first_export_that_needs_them(start_on_sqlite, monkeypatch):
+    monkeypatch.delitem(sys.modules, "powerstrip_exports.parquet", raising=False)
+
+    async with start_on_sqlite():
+        pass  # it waits for them at its end, if it must
+
+    assert "powerstrip_exports.parquet" in sys.modules

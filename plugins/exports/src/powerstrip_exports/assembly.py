@@ -9,6 +9,7 @@ from powerstrip import Clock, Services
 from powerstrip_database import Database
 from powerstrip_exports.audit import Audit
 from powerstrip_exports.catalog import Catalog
+from powerstrip_exports.encoders import load_libraries
 from powerstrip_exports.errors import ExtraMissingError
 from powerstrip_exports.files import FileStore, LocalFileStore
 from powerstrip_exports.reading import Reading
@@ -49,7 +50,12 @@ async def running_exports(
             jobs=jobs, worker=worker, files=files, audit=audit, services=services, timeout=settings.stream_timeout
         )
         streams = Streams(reading, threads, audit, settings, clock)
-        yield catalog, reading, threads, streams, worker, service, Sweep(jobs, files, settings.jobs, clock)
+        loading = asyncio.create_task(threads.run(load_libraries))
+        try:
+            yield catalog, reading, threads, streams, worker, service, Sweep(jobs, files, settings.jobs, clock)
+        finally:
+            # What can't be loaded is missed by the export that wants it.
+            await asyncio.gather(loading, return_exceptions=True)
 
 
 def _file_store(settings: JobSettings) -> FileStore:

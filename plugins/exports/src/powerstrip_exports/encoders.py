@@ -67,6 +67,12 @@ def _arrow_allocator() -> str:
     return "jemalloc" if (sys.platform, platform.machine()) == ("linux", "x86_64") else "system"
 
 
+def load_libraries() -> None:
+    """Import what encoders import late: else the first export that needs it waits for that."""
+    for kind in installed_formats():
+        encoder_for(kind, [], "", bom=False).close()
+
+
 def check_format(kind: Format) -> None:
     """Raises FormatNotInstalled when this server lacks the library for it."""
     if kind not in installed_formats():
