@@ -73,6 +73,11 @@ def things(context: ExportContext) -> Any:
     return statement.order_by(Thing.number.desc() if filters.sort == "-number" else Thing.number)
 
 
+def all_things(_context: ExportContext) -> Any:
+    """The whole table, in any order."""
+    return select(*(getattr(Thing, column.name) for column in COLUMNS))
+
+
 def thing(number: int, **values: Any) -> dict[str, Any]:
     """A row of the table."""
     usual = {
@@ -127,3 +132,13 @@ class Things(Plugin[PluginSettings]):
                 title='Zählung "1/2"\r\n数',
             ),
         ]
+
+
+class AllThings(Plugin[PluginSettings]):
+    """Offers the whole table, in any order."""
+
+    requires = ("database",)
+
+    @hookimpl
+    def register_exports(self) -> Sequence[ExportSource]:
+        return [ExportSource("things", COLUMNS, "things:read", query=all_things)]

@@ -8,7 +8,7 @@ import json
 import pyarrow.parquet
 import pytest
 from exports_client import Client
-from exports_sample import Thing, thing
+from exports_sample import AllThings, Thing, Things, thing
 from sqlalchemy import delete, insert, update
 
 from powerstrip import Identity
@@ -58,8 +58,16 @@ def numbers_and_names(content, kind):
     return {int(row["number"]): row["name"] for row in rows}, len(rows)
 
 
-@pytest.mark.parametrize("kind", ["csv", "ndjson", "parquet"])
-async def test_no_row_is_lost_none_comes_twice_and_all_values_are_of_one_moment(api, kind):
+@pytest.mark.parametrize(
+    ("kind", "source"),
+    [("csv", Things), ("ndjson", Things), ("parquet", Things), ("csv", AllThings), ("parquet", AllThings)],
+)
+async def test_no_row_is_lost_none_comes_twice_and_all_values_are_of_one_moment(start, kind, source):
+    async with start(extra={"things": source}) as api:
+        await assert_consistent(api, kind)
+
+
+async def assert_consistent(api, kind):
     database = api.services[Database]
     for start in range(0, ROWS, 1_000):
         await api.add(*(thing(n) for n in range(start, start + 1_000)))

@@ -10,7 +10,7 @@ import pytest
 import zstandard
 from exports_payloads import PAYLOADS
 from exports_sample import COLUMNS, Thing, ThingFilters, Things, thing, things
-from sqlalchemy import func, literal, select
+from sqlalchemy import DDL, Enum, cast, func, literal, select
 
 from powerstrip import ExportColumn, ExportSource, Identity, Plugin, PluginSettings, hookimpl
 from powerstrip_database import Database
@@ -190,3 +190,22 @@ async def test_a_source_may_compute_its_columns(start):
         answer = await api.get("/exports/sums")
 
     assert answer.text.splitlines()[1:] == ['"blue",3,"50% off $1 \'x\'"', '"red",2,"50% off $1 \'x\'"']
+
+
+async def test_values_of_a_type_of_the_database_are_neutralised_too(start):
+    hue = Enum("=red", "blue", name="hue")
+
+    class Hues(Plugin[PluginSettings]):
+        @hookimpl
+        def register_exports(self):
+            query = select(cast(literal("=red"), hue))
+            return [ExportSource("hues", [ExportColumn("hue")], "things:read", query=lambda _context: query)]
+
+    async with start(plugins={"hues": True}, extra={"hues": Hues}) as api:
+        database = api.services[Database]
+        if database.dialect == "postgresql":
+            async with database.transaction() as session:
+                await session.execute(DDL("CREATE TYPE hue AS ENUM ('=red', 'blue')"))
+        answer = await api.get("/exports/hues")
+
+    assert answer.text.splitlines()[1:] == ['"\'=red"']

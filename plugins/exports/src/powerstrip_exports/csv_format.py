@@ -18,9 +18,9 @@ NUMERIC = frozenset(("integer", "number"))
 GUARDED = frozenset(("text", "json"))
 
 
-def header_line(columns: Sequence[ExportColumn]) -> bytes:
-    """The first line: the columns' names."""
-    return ",".join(_quoted_text(column.name) for column in columns).encode() + LINE_END
+def csv_head(columns: Sequence[ExportColumn], *, bom: bool) -> bytes:
+    """What comes before all rows: the columns' names."""
+    return (BOM if bom else b"") + ",".join(_quoted_text(column.name) for column in columns).encode() + LINE_END
 
 
 class CsvEncoder:
@@ -32,7 +32,7 @@ class CsvEncoder:
         self._bom = bom
 
     def begin(self) -> bytes:
-        return (BOM if self._bom else b"") + header_line(self._columns)
+        return csv_head(self._columns, bom=self._bom)
 
     def rows(self, rows: Sequence[Row]) -> bytes:
         if not rows:

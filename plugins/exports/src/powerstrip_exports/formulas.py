@@ -11,17 +11,18 @@ import re
 _BLANK = "\x00-\x20\x85\xa0\u1680\u2000-\u200f\u2028-\u202f\u205f-\u2064\u3000\ufeff"
 _SIGNS = r"=+\-@＝＋－＠﹢﹣﹦﹫−"  # noqa: RUF001 - they are what is looked for
 _FIRST = re.compile(rf"'*[{_BLANK}]*[\t\r\n\0{_SIGNS}]")
+POSTGRESQL_PATTERN = "".join(
+    character if " " <= character <= "~" else f"\\u{ord(character):04x}"
+    for character in rf"^('*[{_BLANK}]*[\t\r\n{_SIGNS}])".replace("\0", "\1")
+)
+"""The same for PostgreSQL, whose texts hold no NUL; its group is what comes after the apostrophe. It needs an encoding
+whose characters have Unicode's numbers."""
 # The same of JSON's bytes, in which SQLite escapes control characters, and of UTF-8 as it is.
 _BLANK_BYTES = (
     rb"\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2\x80[\x80-\x8f\xa8-\xaf]|\xe2\x81[\x9f-\xa4]|\xe3\x80\x80|\xef\xbb\xbf"
 )
 _SIGNS_BYTES = rb"[=+\-@]|\xef\xbc[\x9d\x8b\x8d\xa0]|\xef\xb9[\xa2\xa3\xa6\xab]|\xe2\x88\x92"
-_IN_JSON = rb"'*(?: |\\[bfnrt]|\\u00[01][0-9a-f]|%b)*(?:\\[trn]|\\u0000|%b)" % (_BLANK_BYTES, _SIGNS_BYTES)
-_IN_UTF8 = rb"'*(?:[\x01-\x20]|%b)*(?:[\t\r\n]|%b)" % (_BLANK_BYTES, _SIGNS_BYTES)
-_AFTER_COMMA_JSON = re.compile(rb',"(?=' + _IN_JSON + rb")")
-_AFTER_BRACKET_JSON = re.compile(rb'\["(?=' + _IN_JSON + rb")")
-_AFTER_COMMA = re.compile(rb',"(?=' + _IN_UTF8 + rb")")
-_AFTER_LINE = re.compile(rb'\n"(?=' + _IN_UTF8 + rb")")
+IN_JSON = rb"'*(?: |\\[bfnrt]|\\u00[01][0-9a-f]|%b)*(?:\\[trn]|\\u0000|%b)" % (_BLANK_BYTES, _SIGNS_BYTES)
 
 
 def is_formula(text: str) -> bool:
@@ -37,23 +38,3 @@ def guarded(text: str) -> str:
 def is_guarded(text: str) -> bool:
     """Whether a text of a file is another one with an apostrophe in front."""
     return text.startswith("'") and is_formula(text)
-
-
-def guard_json_rows(page: bytes) -> bytes:
-    """Guard every text in JSON arrays without spaces between their values.
-
-    Inside a text, a quote has a backslash in front of it, so a comma or bracket with a quote is never part of one.
-    """
-    page = _AFTER_COMMA_JSON.sub(b",\"'", page)
-    return _AFTER_BRACKET_JSON.sub(b"[\"'", page)
-
-
-def guard_csv_rows(page: bytes) -> bytes:
-    """Guard every quoted value of CSV lines whose last value is not quoted; the page begins with the line break of
-    the line before.
-
-    Inside a text, a quote is followed by another one, and one that ends a value by a comma. So one that is followed by
-    a sign begins a value.
-    """
-    page = _AFTER_COMMA.sub(b",\"'", page)
-    return _AFTER_LINE.sub(b"\n\"'", page)

@@ -52,18 +52,18 @@ class ParquetEncoder:
         return self._buffer.take()
 
     def csv(self, page: bytes) -> tuple[int, bytes]:
-        """Some rows as PostgreSQL's COPY writes them; gives how many they are, too."""
+        """Some rows as the database writes them; gives how many they are, too."""
         table = csv.read_csv(
             pa.BufferReader(page),
             read_options=csv.ReadOptions(column_names=self._schema.names, use_threads=False, block_size=len(page) + 1),
-            parse_options=csv.ParseOptions(newlines_in_values=True),
+            parse_options=csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
             convert_options=csv.ConvertOptions(
                 column_types=self._schema,
                 null_values=[""],
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=False,
-                true_values=["t"],
-                false_values=["f"],
+                true_values=["t", "true"],
+                false_values=["f", "false"],
             ),
         )
         for batch in table.to_batches():

@@ -1,7 +1,6 @@
 """Reading from PostgreSQL: CSV that the server writes itself (COPY)."""
 
 import asyncio
-import secrets
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -9,10 +8,11 @@ from typing import Any
 from sqlalchemy import literal_column, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from powerstrip_exports.csv_format import BOM, LINE_END, NUMERIC, header_line
+from powerstrip_exports.csv_format import LINE_END, NUMERIC, csv_head
 from powerstrip_exports.domain import Piece, Row
-from powerstrip_exports.formulas import guard_csv_rows
+from powerstrip_exports.errors import SourceError
 from powerstrip_exports.statements import SourceQuery, compiled_for
+from powerstrip_exports.threads import Threads
 
 _NO_LIMIT = 86_400.0
 _SESSION = (
@@ -20,11 +20,19 @@ _SESSION = (
     "SET LOCAL idle_in_transaction_session_timeout = 0",
     "SET LOCAL timezone = 'UTC'",
     "SET LOCAL datestyle = 'ISO'",
+    "SET LOCAL standard_conforming_strings = on",
     # Else a scan of a large table begins where another one just is.
     "SET LOCAL synchronize_seqscans = off",
 )
+_ENCODINGS = frozenset(("UTF8", "LATIN1"))  # in which characters have Unicode's numbers
+# A column behind all others shows where rows end. Its value is one that is guarded everywhere else: after a comma, a
+# single quote begins a value, and no other value begins like that.
+_LAST = "row_end"
+_ROW_END = b',"="\n'
 _ENOUGH = 128 * 1024
 _ENOUGH_FOR_ARROW = 256 * 1024
+_MUCH = 64 * 1024
+_MOMENT = 0.000_5  # seconds
 
 
 async def prepare_session(session: AsyncSession) -> None:
@@ -33,22 +41,24 @@ async def prepare_session(session: AsyncSession) -> None:
         await session.execute(text(setting))
 
 
-async def csv_pieces(session: AsyncSession, query: SourceQuery, statement: Any, *, bom: bool) -> AsyncGenerator[Piece]:
+async def csv_pieces(
+    session: AsyncSession, query: SourceQuery, statement: Any, threads: Threads, *, bom: bool
+) -> AsyncGenerator[Piece]:
     """The whole file, piece by piece. Nothing more is read while the last piece waits for its client."""
-    yield Piece(0, (BOM if bom else b"") + header_line(query.selection.columns))
+    yield Piece(0, csv_head(query.selection.columns, bom=bom))
     await prepare_session(session)
     connection = await session.connection()
     driver: Any = (await connection.get_raw_connection()).driver_connection
-    # Ends each row, where no value can pretend to be it: nobody knows it before.
-    token = secrets.token_hex(5)
-    sql, arguments = compiled_for(statement.add_columns(literal_column(f"'{token}'")), session.get_bind().dialect)
+    encoding = driver.get_settings().server_encoding
+    if encoding not in _ENCODINGS:
+        raise SourceError(f"formulas can't be guarded in a database in {encoding}: CSV needs one in UTF8")
+    ended = statement.add_columns(literal_column("'='").label(_LAST))
+    sql, arguments = compiled_for(ended, session.get_bind().dialect)
     quoted = [f"c{at}" for at, column in enumerate(query.selection.columns) if column.type not in NUMERIC]
-    row_end = f",{token}\n".encode()
-    async with aclosing(_copied(driver, sql, arguments, quoted or None, _ENOUGH)) as pages:
+    async with aclosing(_copied(driver, sql, arguments, [*quoted, _LAST], _ENOUGH)) as pages:
         async for page in pages:
-            # Guarded first: while each row ends with the token, no value stands at its end.
-            lines = guard_csv_rows(b"\n" + page)[1:].replace(row_end, LINE_END)
-            yield Piece(page.count(row_end), lines)
+            lines = await threads.run(page.replace, _ROW_END, LINE_END)
+            yield Piece((len(page) - len(lines)) // (len(_ROW_END) - len(LINE_END)), lines)
 
 
 async def csv_pages(session: AsyncSession, statement: Any) -> AsyncGenerator[bytes]:
@@ -114,6 +124,9 @@ class _Handover:
             self._changed.set()
             self._taken.clear()
             await self._taken.wait()
+        elif len(data) < _MUCH:
+            # It comes in small parts: a moment later there are many, which are read as quickly as one.
+            await asyncio.sleep(_MOMENT)
 
     def finish(self) -> None:
         self._finished = True

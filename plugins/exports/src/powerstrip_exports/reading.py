@@ -11,9 +11,11 @@ from sqlalchemy import Engine
 from powerstrip import ExportContext
 from powerstrip_database import Database
 from powerstrip_exports import postgresql, sqlite
+from powerstrip_exports.csv_format import csv_head
 from powerstrip_exports.domain import Format, Piece, Row, Selection
 from powerstrip_exports.encoders import Encoder, encoder_for
 from powerstrip_exports.errors import SourceError
+from powerstrip_exports.sqlite_tables import TablePages
 from powerstrip_exports.statements import SourceQuery
 from powerstrip_exports.threads import Threads
 
@@ -64,16 +66,35 @@ class Reading:
     def _fast_csv(self, wanted: Wanted, query: SourceQuery) -> AsyncIterator[Piece] | None:
         if self._engine is not None:
             statement = query.csv_on_sqlite()
-            if statement is None:
-                return None
-            return self._threads.iterate(sqlite.csv_pieces(self._engine, query, statement, bom=wanted.bom))
+            return None if statement is None else self._csv_on_sqlite(self._engine, query, statement, bom=wanted.bom)
         statement = query.csv_on_postgresql()
         return None if statement is None else self._copied(query, statement, bom=wanted.bom)
+
+    async def _csv_on_sqlite(
+        self, engine: Engine, query: SourceQuery, statement: Any, *, bom: bool
+    ) -> AsyncGenerator[Piece]:
+        yield Piece(0, csv_head(query.selection.columns, bom=bom))
+        pages = await self._pages_of_table(engine, query, is_guarded=True)
+        if pages is None:
+            pages = self._threads.iterate(sqlite.csv_pieces(engine, statement))
+        async with aclosing(pages):
+            async for piece in pages:
+                yield piece
+
+    async def _pages_of_table(
+        self, engine: Engine, query: SourceQuery, *, is_guarded: bool
+    ) -> AsyncGenerator[Piece] | None:
+        """The rows as pages of CSV, or None where they are not just those of a table."""
+        wanted = query.pages_on_sqlite(is_guarded=is_guarded)
+        if wanted is None:
+            return None
+        pages = TablePages(engine, wanted, self._threads)
+        return pages.pieces() if await self._threads.run(pages.is_readable) else None
 
     async def _copied(self, query: SourceQuery, statement: Any, *, bom: bool) -> AsyncGenerator[Piece]:
         async with (
             self._database.reading() as session,
-            aclosing(postgresql.csv_pieces(session, query, statement, bom=bom)) as pieces,
+            aclosing(postgresql.csv_pieces(session, query, statement, self._threads, bom=bom)) as pieces,
         ):
             async for piece in pieces:
                 yield piece
@@ -83,12 +104,13 @@ class Reading:
         statement = query.stored_rows(on_sqlite=self._engine is not None)
         if statement is None:
             return self._encoded(wanted, self._processed(query), stored=False)
-        if wanted.format is Format.PARQUET and self._engine is None:
-            return self._parquet(wanted, statement)
-        if self._engine is not None:
-            new_encoder = partial(_encoder, wanted)
-            return self._threads.iterate(sqlite.encoded_pieces(self._engine, statement, new_encoder))
-        return self._encoded(wanted, self._stored(statement), stored=True)
+        if self._engine is None:
+            if wanted.format is Format.PARQUET:
+                return self._parquet(wanted, self._copied_pages(statement))
+            return self._encoded(wanted, self._stored(statement), stored=True)
+        if wanted.format is Format.PARQUET:
+            return self._parquet_on_sqlite(self._engine, wanted, query, statement)
+        return self._threads.iterate(sqlite.encoded_pieces(self._engine, statement, partial(_encoder, wanted)))
 
     async def _encoded(
         self, wanted: Wanted, rows: AsyncGenerator[Sequence[Row]], *, stored: bool
@@ -105,20 +127,37 @@ class Reading:
         finally:
             await self._threads.run(encoder.close)
 
-    async def _parquet(self, wanted: Wanted, statement: Any) -> AsyncGenerator[Piece]:
-        """What COPY writes, read by Arrow: no value becomes an object of Python."""
+    async def _parquet_on_sqlite(
+        self, engine: Engine, wanted: Wanted, query: SourceQuery, statement: Any
+    ) -> AsyncGenerator[Piece]:
+        pages = await self._pages_of_table(engine, query, is_guarded=False)
+        if pages is None:
+            pieces = self._threads.iterate(sqlite.encoded_pieces(engine, statement, partial(_encoder, wanted)))
+        else:
+            pieces = self._parquet(wanted, (piece.data async for piece in pages))
+        async with aclosing(pieces):
+            async for piece in pieces:
+                yield piece
+
+    async def _parquet(self, wanted: Wanted, pages: AsyncGenerator[bytes]) -> AsyncGenerator[Piece]:
+        """What the database writes as CSV, read by Arrow: no value becomes an object of Python."""
         encoder: Any = await self._threads.run(_encoder, wanted)
         try:
             yield Piece(0, await self._threads.run(encoder.begin))
-            async with (
-                self._database.reading() as session,
-                aclosing(postgresql.csv_pages(session, statement)) as pages,
-            ):
+            async with aclosing(pages):
                 async for page in pages:
                     yield Piece(*await self._threads.run(encoder.csv, page))
             yield Piece(0, await self._threads.run(encoder.end))
         finally:
             await self._threads.run(encoder.close)
+
+    async def _copied_pages(self, statement: Any) -> AsyncGenerator[bytes]:
+        async with (
+            self._database.reading() as session,
+            aclosing(postgresql.csv_pages(session, statement)) as pages,
+        ):
+            async for page in pages:
+                yield page
 
     async def _stored(self, statement: Any) -> AsyncGenerator[Sequence[Row]]:
         async with (

@@ -9,16 +9,18 @@ from typing import Any
 from sqlalchemy import Engine, NullPool, create_engine, event
 
 from powerstrip_database import Database
-from powerstrip_exports.csv_format import BOM, LINE_END, header_line
+from powerstrip_exports.csv_format import LINE_END
 from powerstrip_exports.domain import Piece
 from powerstrip_exports.encoders import Encoder
-from powerstrip_exports.formulas import guard_json_rows
-from powerstrip_exports.statements import NULL, SourceQuery
+from powerstrip_exports.forms import MOMENT_END, NULL, PERHAPS_FORMULA, ROW_END
+from powerstrip_exports.formulas import IN_JSON
 
 _ROWS_AT_ONCE = 800
 _FIRST_ROWS = 100
 _ROWS_TO_ENCODE = 250
-_NULL_IN_JSON = b'"\\u001c' + NULL[1:].encode() + b'"'
+_NULL_IN_JSON = b'"%b"' % NULL
+_FORMULA = re.compile(PERHAPS_FORMULA + b"(?=" + IN_JSON + b")")
+BETWEEN_ROWS = b"]" + ROW_END + b"["
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))")
 _ESCAPED = MappingProxyType(
     {b'"': b'""', b"\\": b"\\", b"/": b"/", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
@@ -45,9 +47,8 @@ def reading_engine(database: Database) -> Engine:
     return engine
 
 
-def csv_pieces(engine: Engine, query: SourceQuery, statement: Any, *, bom: bool) -> Iterator[Piece]:
-    """The whole file, piece by piece; each `next` reads and writes some rows in the calling thread."""
-    yield Piece(0, (BOM if bom else b"") + header_line(query.selection.columns))
+def csv_pieces(engine: Engine, statement: Any) -> Iterator[Piece]:
+    """The rows, piece by piece; each `next` reads and writes some in the calling thread."""
     with engine.connect() as connection:
         raw: Any = connection.connection.driver_connection
         raw.text_factory = bytes
@@ -55,7 +56,7 @@ def csv_pieces(engine: Engine, query: SourceQuery, statement: Any, *, bom: bool)
         with closing(result.cursor) as cursor:
             most = _FIRST_ROWS
             while rows := cursor.fetchmany(most):
-                yield Piece(len(rows), _csv_lines([row for (row,) in rows]))
+                yield Piece(len(rows), csv_lines(ROW_END.join([row for (row,) in rows])))
                 most = _ROWS_AT_ONCE
 
 
@@ -76,14 +77,19 @@ def encoded_pieces(engine: Engine, statement: Any, new_encoder: Callable[[], Enc
         encoder.close()
 
 
-def _csv_lines(rows: list[bytes]) -> bytes:
-    """JSON arrays of texts and integers as CSV lines."""
-    # No JSON text holds a line break: what stands between two rows is no part of any.
-    page = b"\n".join(rows).replace(_NULL_IN_JSON, b"")
-    page = guard_json_rows(page).replace(b"]\n[", LINE_END)[1:-1]
-    if b"\\" in page:
-        page = _ESCAPE.sub(_unescaped, page)
-    return page + LINE_END
+def csv_lines(page: bytes) -> bytes:
+    """JSON arrays of texts and integers, with marks, as CSV lines."""
+    page = page.replace(b".000000" + MOMENT_END, b"Z").replace(MOMENT_END, b"Z")
+    return unescaped(page).replace(BETWEEN_ROWS, LINE_END)[1:-1] + LINE_END
+
+
+def unescaped(page: bytes) -> bytes:
+    """JSON arrays whose values are as CSV has them."""
+    if NULL in page:
+        page = page.replace(_NULL_IN_JSON, b"")
+    if PERHAPS_FORMULA in page:
+        page = _FORMULA.sub(b"'", page).replace(PERHAPS_FORMULA, b"")
+    return _ESCAPE.sub(_unescaped, page) if b"\\" in page else page
 
 
 def _unescaped(found: "re.Match[bytes]") -> bytes:

@@ -1,12 +1,16 @@
 """The queries of sources: as they are, and so that the database itself writes CSV."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import (
+    CHAR,
     Boolean,
+    Column,
+    ColumnClause,
     CompoundSelect,
     Date,
     DateTime,
@@ -14,25 +18,40 @@ from sqlalchemy import (
     Enum,
     Integer,
     Numeric,
+    Over,
     Select,
+    SelectBase,
     String,
-    Text,
+    Table,
+    TextClause,
     Uuid,
-    case,
-    cast,
     func,
-    literal,
-    literal_column,
     null,
     select,
 )
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.types import JSON, TypeEngine
 
 from powerstrip import ExportColumn
 from powerstrip_database import UTCDateTime
 from powerstrip_exports.domain import Selection
 from powerstrip_exports.errors import SourceError
+from powerstrip_exports.forms import (
+    CSV_ON_POSTGRESQL,
+    CSV_ON_SQLITE,
+    OF_ONE_WIDTH,
+    PAGE_ON_SQLITE,
+    Forms,
+    as_text,
+    moment_on_sqlite,
+    or_null_mark,
+    paged,
+    same,
+    uuid_on_sqlite,
+)
 
 Statement = Select[Any] | CompoundSelect[Any]
 
@@ -70,23 +89,54 @@ class SourceQuery:
 
     def csv_on_postgresql(self) -> Select[Any] | None:
         """The statement whose output COPY can write, or None where a column's type does not allow it."""
-        return self._as_text(_ON_POSTGRESQL)
+        return self._as_text(CSV_ON_POSTGRESQL)
 
     def csv_on_sqlite(self) -> Select[Any] | None:
-        """The statement that gives each row as a JSON array of texts and integers, or None likewise."""
+        """The statement that gives each row as a JSON array of texts and integers, with marks, or None likewise."""
         if len(self.selection.columns) > _MOST_ARGUMENTS:
             return None
-        written = self._texts(_ON_SQLITE)
-        if written is None:
-            return None
-        absent = literal(NULL)
-        return self._only([func.json_array(*(func.ifnull(cell, absent) for cell in written))])
+        written = self._texts(CSV_ON_SQLITE)
+        return None if written is None else self._only([func.json_array(*map(or_null_mark, written))])
 
-    def _as_text(self, forms: "Forms") -> Select[Any] | None:
+    def pages_on_sqlite(self, *, is_guarded: bool) -> "Pages | None":
+        """The statement that gives all rows at once, or None likewise. What may be a formula is only marked where that
+        is wanted."""
+        written = self._texts(CSV_ON_SQLITE if is_guarded else PAGE_ON_SQLITE)
+        table = self._whole_table()
+        if table is None or written is None or len(written) > _MOST_ARGUMENTS:
+            return None
+        kinds: list[str] = []
+        parts: list[ColumnElement[Any]] = []
+        for kind, cells in groupby(
+            zip(self.selection.columns, self.chosen, written, strict=True),
+            lambda cell: cell[0].type if cell[0].type in OF_ONE_WIDTH else "",
+        ):
+            if kind:
+                for _, stored, _ in cells:
+                    kinds.append(kind)
+                    parts.append(paged(_marked(stored, stored)))
+            else:
+                kinds.append("")
+                parts.append(paged(func.json_array(*(_marked(stored, cell) for _, stored, cell in cells))))
+        return Pages(table.name, self._only([func.count(), *parts]), kinds)
+
+    def _whole_table(self) -> Table | None:
+        """The table, where the rows are just all of its rows, in any order; else None."""
+        statement = self.statement
+        if not isinstance(statement, Select):
+            return None
+        tables = statement.get_final_froms()
+        if len(tables) != 1 or not isinstance(table := tables[0], Table) or table.schema is not None:
+            return None
+        has_rowid = not any(column.name.lower() == "rowid" for column in table.columns)
+        is_simple = str(statement).endswith(f"FROM {DefaultDialect().identifier_preparer.format_table(table)}")
+        return table if has_rowid and is_simple and all(map(_is_of_one_row, self.chosen)) else None
+
+    def _as_text(self, forms: Forms) -> Select[Any] | None:
         written = self._texts(forms)
         return None if written is None else self._only([cell.label(f"c{at}") for at, cell in enumerate(written)])
 
-    def _texts(self, forms: "Forms") -> list[ColumnElement[Any]] | None:
+    def _texts(self, forms: Forms) -> list[ColumnElement[Any]] | None:
         cells = []
         for column, expression in zip(self.selection.columns, self.chosen, strict=True):
             form = forms.get(column.type)
@@ -103,12 +153,30 @@ class SourceQuery:
         raise SourceError("a query with DISTINCT or UNION can't be exported: select from it as a subquery")
 
 
-Forms = MappingProxyType[str, Callable[[ColumnElement[Any]], ColumnElement[Any]]]
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """A statement that gives the number of a table's rows, and their columns as texts: each column of a kind whose
+    values are all of one width, and what is between those as JSON arrays, whose kind is empty."""
 
-NULL = "\x1c(null)"
-"""Stands for null in JSON arrays. A text that is just this becomes null."""
+    table: str
+    statement: Select[Any]
+    kinds: Sequence[str]
+
 
 _MOST_ARGUMENTS = 100  # of a function in SQLite
+
+
+def _is_of_one_row(expression: ColumnElement[Any]) -> bool:
+    """Whether it is made of nothing but the values of its row: a function might look at all rows."""
+    return not any(
+        isinstance(part, (FunctionElement, Over, SelectBase, TextClause, ColumnClause)) and not isinstance(part, Column)
+        for part in iterate(expression)
+    )
+
+
+def _marked(stored: ColumnElement[Any], cell: ColumnElement[Any]) -> ColumnElement[Any]:
+    """What is written of a value of a table, marked where it may be missing."""
+    return cell if isinstance(stored, Column) and not stored.nullable else or_null_mark(cell)
 
 
 def _is_stored_plainly(column: ExportColumn, kind: TypeEngine[Any]) -> bool:
@@ -116,8 +184,9 @@ def _is_stored_plainly(column: ExportColumn, kind: TypeEngine[Any]) -> bool:
     if isinstance(kind, Enum):
         members: Any = kind.enum_class
         return column.type == "text" and (members is None or kind.enums == [member.value for member in members])
-    # Of what decorates a type only this one is known to store what it shows.
-    return isinstance(kind, _PLAIN.get(column.type, ())) and not isinstance(kind, DateTime)
+    # Of what decorates a type only this one is known to store what it shows; functions of PostgreSQL lose the spaces
+    # that CHAR ends with.
+    return isinstance(kind, _PLAIN.get(column.type, ())) and not isinstance(kind, (DateTime, CHAR))
 
 
 _PLAIN: MappingProxyType[str, tuple[type[TypeEngine[Any]], ...]] = MappingProxyType(
@@ -134,61 +203,11 @@ _PLAIN: MappingProxyType[str, tuple[type[TypeEngine[Any]], ...]] = MappingProxyT
 )
 
 
-def _same(cell: ColumnElement[Any]) -> ColumnElement[Any]:
-    return cell
-
-
-def _as_boolean_word(cell: ColumnElement[Any]) -> ColumnElement[Any]:
-    return case((cell.is_(None), None), (cell, literal_column("'true'")), else_=literal_column("'false'"))
-
-
-def _moment_on_postgresql(cell: ColumnElement[Any]) -> ColumnElement[Any]:
-    # The session's zone is UTC.
-    written = func.to_char(cell, literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""))
-    return func.replace(written, literal_column("'.000000'"), literal_column("''"))
-
-
-def _moment_on_sqlite(cell: ColumnElement[Any]) -> ColumnElement[Any]:
-    # Stored as `2026-11-26 08:30:00.500000`, always with a fraction.
-    whole = func.replace(cell, literal_column("'.000000'"), literal_column("''"))
-    return func.replace(whole, literal_column("' '"), literal_column("'T'")).concat(literal_column("'Z'"))
-
-
-def _uuid_on_sqlite(cell: ColumnElement[Any]) -> ColumnElement[Any]:
-    # Stored as 32 digits.
-    rests = [func.substr(cell, literal_column(str(at))) for at in (9, 13, 17, 21)]
-    written = func.printf(literal_column("'%.8s-%.4s-%.4s-%.4s-%s'"), cell, *rests)
-    return case((cell.is_(None), None), else_=written)
-
-
-_ON_POSTGRESQL: Forms = MappingProxyType(
-    {
-        "text": _same,
-        "integer": _same,
-        "boolean": _as_boolean_word,
-        "datetime": _moment_on_postgresql,
-        "date": _same,
-        "uuid": _same,
-        "json": _same,
-    }
-)
-_ON_SQLITE: Forms = MappingProxyType(
-    {
-        "text": _same,
-        "integer": _same,
-        "boolean": _as_boolean_word,
-        "datetime": _moment_on_sqlite,
-        "date": _same,
-        "uuid": _uuid_on_sqlite,
-        "json": _same,
-    }
-)
-
 _STORED_ON_POSTGRESQL: Forms = MappingProxyType(
-    {**dict.fromkeys(_PLAIN, _same), "json": lambda cell: cast(cell, Text)}  # the driver would parse it
+    {**dict.fromkeys(_PLAIN, same), "json": as_text}  # the driver would parse it
 )
 _STORED_ON_SQLITE: Forms = MappingProxyType(
-    {**dict.fromkeys(_PLAIN, _same), "datetime": _moment_on_sqlite, "uuid": _uuid_on_sqlite}
+    {**dict.fromkeys(_PLAIN, same), "datetime": moment_on_sqlite, "uuid": uuid_on_sqlite}
 )
 
 

@@ -1,0 +1,160 @@
+"""What makes the databases write values as the encoders do, formulas guarded."""
+
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import Column, Enum, Text, and_, case, cast, func, literal_column, type_coerce
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.sql.elements import ColumnElement
+
+from powerstrip_exports.formulas import POSTGRESQL_PATTERN, is_formula
+
+Cell = ColumnElement[Any]
+Forms = MappingProxyType[str, Callable[[Cell], Cell]]
+
+
+def same(cell: Cell) -> Cell:
+    """The value as it is stored."""
+    return cell
+
+
+def as_text(cell: Cell) -> Cell:
+    """The value as the database shows it."""
+    return cast(cell, Text)
+
+
+def _text_on_postgresql(cell: Cell) -> Cell:
+    if _is_harmless(cell):
+        return cell
+    # A type of its own in the database is no text there.
+    return _guarded_on_postgresql(cell, as_text(cell) if isinstance(cell.type, Enum) else cell)
+
+
+def _json_on_postgresql(cell: Cell) -> Cell:
+    return _guarded_on_postgresql(cell, as_text(cell))
+
+
+def _guarded_on_postgresql(cell: Cell, text: Cell) -> Cell:
+    pattern: Cell = literal_column("'" + POSTGRESQL_PATTERN.replace("'", "''") + "'")
+    careful = func.regexp_replace(text.collate("C"), pattern, literal_column(r"'''\1'"))
+    if not isinstance(cell, Column):
+        return careful  # what is computed is computed once: another time it might be something else
+    # Most texts begin with a letter or a digit, which costs a tenth of the pattern to see.
+    first = func.ascii(text)
+    return case(
+        (_between(first, 65, 126), text),
+        (first.in_([literal_column(str(ord(sign))) for sign in "+-=@"]), literal_column("''''").concat(text)),
+        (_between(first, 48, 57), text),
+        else_=careful,
+    )
+
+
+def _is_harmless(cell: Cell) -> bool:
+    """Whether a constraint of the table allows only values that are no formulas."""
+    kind: Any = cell.type
+    is_constrained = isinstance(kind, Enum) and isinstance(cell, Column) and kind.create_constraint
+    return is_constrained and not any(map(is_formula, kind.enums))
+
+
+def _between(number: Cell, least: int, most: int) -> Cell:
+    return number.between(literal_column(str(least)), literal_column(str(most)))
+
+
+def _moment_on_postgresql(cell: Cell) -> Cell:
+    # The session's zone is UTC.
+    written = func.to_char(cell, literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""))
+    careful = func.replace(written, literal_column("'.000000'"), literal_column("''"))
+    if not isinstance(cell, Column):
+        return careful
+    # As text, a fraction of a second has no zeros at its end: where there are none, it is twice as quick.
+    text = cast(func.timezone(literal_column("'UTC'"), cell), Text)
+    quick = func.replace(text, literal_column("' '"), literal_column("'T'")).concat(literal_column("'Z'"))
+    return case((cast(cell, TIMESTAMP(timezone=True, precision=5)) != cell, quick), else_=careful)
+
+
+def _boolean_on_sqlite(cell: Cell) -> Cell:
+    return case((cell.is_(None), None), (cell, literal_column("'true'")), else_=literal_column("'false'"))
+
+
+def moment_on_sqlite(cell: Cell) -> Cell:
+    """RFC 3339, of what is stored as `2026-11-26 08:30:00.500000`, always with a fraction."""
+    whole = func.replace(cell, literal_column("'.000000'"), literal_column("''"))
+    return _with_t(whole).concat(literal_column("'Z'"))
+
+
+def _moment_marked(cell: Cell) -> Cell:
+    return _with_t(cell).concat(_mark(MOMENT_END))
+
+
+def _with_t(cell: Cell) -> Cell:
+    return func.replace(cell, literal_column("' '"), literal_column("'T'"))
+
+
+def uuid_on_sqlite(cell: Cell) -> Cell:
+    """A UUID with its dashes, of what is stored as 32 digits."""
+    rests = [func.substr(cell, literal_column(str(at))) for at in (9, 13, 17, 21)]
+    written = func.printf(literal_column("'%.8s-%.4s-%.4s-%.4s-%s'"), cell, *rests)
+    return case((cell.is_(None), None), else_=written)
+
+
+def _text_marked(cell: Cell) -> Cell:
+    if _is_harmless(cell):
+        return cell
+    text = type_coerce(cell, Text)
+    plain = text.collate("BINARY")
+    # None of those that begin with a letter, and few others, is a formula.
+    return case(
+        (and_(plain >= literal_column("'A'"), plain <= literal_column("'~'")), text),
+        (text.is_(None), None),
+        else_=_mark(PERHAPS_FORMULA).concat(text),
+    )
+
+
+def or_null_mark(cell: Cell) -> Cell:
+    """The value, or the mark of one that is missing."""
+    return func.ifnull(cell, _mark(NULL))
+
+
+def paged(row: Cell) -> Cell:
+    """All rows as one text."""
+    return func.group_concat(row, _mark(ROW_END))
+
+
+def _mark(mark: bytes) -> Cell:
+    return literal_column(f"CAST(x'{mark.hex()}' AS TEXT)")
+
+
+OF_ONE_WIDTH = frozenset(("uuid", "datetime"))
+"""Types whose values have one width where SQLite stores them, so that whole columns are rewritten at a time."""
+
+
+# In pages from SQLite. No UTF-8 holds these bytes, so no value does.
+NULL = b"\xfe"
+MOMENT_END = b"\xfc"
+PERHAPS_FORMULA = b"\xfd"
+ROW_END = b"\xff"
+
+CSV_ON_POSTGRESQL: Forms = MappingProxyType(
+    {
+        "text": _text_on_postgresql,
+        "integer": same,
+        "boolean": as_text,
+        "datetime": _moment_on_postgresql,
+        "date": same,
+        "uuid": same,
+        "json": _json_on_postgresql,
+    }
+)
+PAGE_ON_SQLITE: Forms = MappingProxyType(
+    {
+        "text": same,
+        "integer": same,
+        "boolean": _boolean_on_sqlite,
+        "datetime": _moment_marked,
+        "date": same,
+        "uuid": uuid_on_sqlite,
+        "json": same,
+    }
+)
+CSV_ON_SQLITE: Forms = MappingProxyType({**PAGE_ON_SQLITE, "text": _text_marked, "json": _text_marked})

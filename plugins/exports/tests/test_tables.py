@@ -1,0 +1,154 @@
+"""Whole tables: databases write them by a way of their own, and the rows are the same."""
+
+import io
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pyarrow.parquet
+import pytest
+from exports_sample import COLUMNS, AllThings, Thing, all_things, thing
+from sqlalchemy import Column, Integer, MetaData, Table, Text, delete, select, text
+
+from powerstrip import ExportColumn, ExportSource, Identity, Plugin, PluginSettings, hookimpl
+from powerstrip_database import Database
+
+OWNER = Identity("owner", "Owner", frozenset(("user",)), frozenset(("things:*",)))
+NASTY = [
+    'a "quoted" text',
+    "two\r\nlines",
+    "",
+    "=1+1",
+    " \t@x",
+    "'=1",
+    "'x",
+    "数",
+    "\\u00ff",
+    "][",
+    "\x1c",
+    "ÿþýü",
+    "]\n[",
+]
+
+
+class AsBatches(AllThings):
+    """Offers the same rows as batches, which Python writes."""
+
+    @hookimpl
+    def register_exports(self):
+        return [ExportSource("things", COLUMNS, "things:read", batches=self._batches)]
+
+    async def _batches(self, context) -> AsyncIterator[list[tuple]]:
+        async with context.services[Database].reading() as session:
+            yield [tuple(row) for row in await session.execute(all_things(context))]
+
+
+async def both_ways(start, path, *rows, prepare=None):
+    answers = []
+    for source in (AllThings, AsBatches):
+        async with start(extra={"things": source}) as api:
+            if source is AllThings:
+                if rows:
+                    await api.add(*rows)
+                if prepare is not None:
+                    async with api.services[Database].transaction() as session:
+                        await session.execute(prepare)
+            answers.append((await api.get(path, OWNER)).content)
+    return answers
+
+
+def lines(content):
+    return sorted(content.split(b"\r\n"))
+
+
+@pytest.mark.parametrize("columns", ["", "?columns=key,made_at,number", "?columns=name", "?columns=made_at"])
+async def test_a_whole_table_is_written_as_python_writes_it(start, columns):
+    rows = [thing(n, name=value, secret=value) for n, value in enumerate(NASTY)]
+    rows += [thing(n, name=None, key=None, made_at=None, is_new=None, day=None, facts=None) for n in range(100, 400, 2)]
+    rows += [thing(n, made_at=datetime(1999, 1, 1, tzinfo=UTC)) for n in range(1_000, 3_000)]
+
+    table, batches = await both_ways(start, f"/exports/things{columns}", *rows)
+
+    assert len(table.splitlines()) > len(rows)
+    assert lines(table) == lines(batches)
+
+
+async def test_gaps_and_the_ends_of_the_numbers_lose_no_row(start):
+    numbers = [-(2**31), -5, *range(2_000), *range(10_000, 20_000, 7), 2**31 - 1]
+
+    table, batches = await both_ways(
+        start,
+        "/exports/things?columns=number",
+        *map(thing, numbers),
+        prepare=delete(Thing).where(Thing.number % 3 == 1),
+    )
+
+    assert lines(table) == lines(batches)
+
+
+async def test_the_very_ends_of_sqlites_rowids_are_rows_too(start_on_sqlite):
+    numbers = [-(2**63), -1, 2**63 - 2, 2**63 - 1]
+
+    table, batches = await both_ways(start_on_sqlite, "/exports/things?columns=number", *map(thing, numbers))
+
+    assert lines(table) == lines(batches)
+
+
+async def test_an_empty_table_has_a_header(start):
+    table, batches = await both_ways(start, "/exports/things?columns=number,key")
+
+    assert table == batches == b'"number","key"\r\n'
+
+
+async def test_no_text_ends_at_a_nul(start_on_sqlite):
+    rows = [thing(1, name="a\0b"), thing(2, name="\0=1")]
+
+    table, batches = await both_ways(start_on_sqlite, "/exports/things?columns=name", *rows)
+
+    assert table == batches == b'"name"\r\n"a\0b"\r\n"\'\0=1"\r\n'
+
+
+async def test_times_that_the_database_has_written_itself(start_on_sqlite):
+    written = text("UPDATE things SET made_at = '2026-11-26 08:30:00' WHERE number = 1")
+
+    table, _ = await both_ways(
+        start_on_sqlite, "/exports/things?columns=made_at", *map(thing, range(3)), prepare=written
+    )
+
+    assert b'"2026-11-26T08:30:00Z"' in table.splitlines()
+
+
+async def test_parquet_of_a_whole_table_keeps_types_and_missing_values(start):
+    async with start(extra={"things": AllThings}) as api:
+        await api.add(*(thing(n) for n in range(1, 1_500)), thing(0, name=None, key=None, made_at=None, facts=None))
+        every = (await api.get("/exports/things?format=parquet", OWNER)).content
+        one = (await api.get("/exports/things?format=parquet&columns=name", OWNER)).content
+
+    rows = sorted(pyarrow.parquet.read_table(io.BytesIO(every)).to_pylist(), key=lambda row: row["number"])
+    assert [row["number"] for row in rows] == list(range(1_500))
+    assert [rows[0][name] for name in ("name", "key", "made_at", "facts")] == [None] * 4
+    assert rows[1]["made_at"] == datetime(2026, 11, 26, 8, 30, 1, tzinfo=UTC)
+    assert (rows[1]["name"], rows[1]["is_new"]) == ("thing 1", True)
+    names = pyarrow.parquet.read_table(io.BytesIO(one)).to_pydict()["name"]
+    assert (len(names), names.count(None)) == (1_500, 1)
+
+
+async def test_a_view_is_read_row_by_row(start_on_sqlite):
+    view = Table("red_things", MetaData(), Column("number", Integer, primary_key=True), Column("name", Text))
+
+    class View(Plugin[PluginSettings]):
+        @hookimpl
+        def register_exports(self):
+            columns = [ExportColumn("number", "integer"), ExportColumn("name")]
+            return [
+                ExportSource("view", columns, "things:read", query=lambda _context: select(view.c.number, view.c.name))
+            ]
+
+    async with start_on_sqlite(plugins={"view": True}, extra={"view": View}) as api:
+        await api.add(*map(thing, range(4)))
+        async with api.services[Database].transaction() as session:
+            await session.execute(
+                text("CREATE VIEW red_things AS SELECT number, name FROM things WHERE colour = 'red'")
+            )
+        answer = await api.get("/exports/view", OWNER)
+
+    assert answer.content == b'"number","name"\r\n1,"thing 1"\r\n3,"thing 3"\r\n'
