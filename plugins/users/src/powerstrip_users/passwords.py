@@ -24,8 +24,9 @@ from powerstrip_users.settings import PasswordSettings
 ResultT = TypeVar("ResultT")
 
 _MOST_THREADS = 4
-# A ninth of the weight of other threads, where all want the processor (sched(7)).
-_NICENESS = 10
+# A third of the weight of other threads, where all want the processor (sched(7)). With a ninth all requests wait
+# longer while reloads start other hashers: a thread that holds the interpreter must get the processor, too.
+_NICENESS = 5
 
 
 class PasswordPolicy:
