@@ -24,8 +24,8 @@ from powerstrip_users.settings import PasswordSettings
 ResultT = TypeVar("ResultT")
 
 _MOST_THREADS = 4
-# A third of the weight of other threads, where all want the processor (sched(7)). With a ninth all requests wait
-# longer while reloads start other hashers: a thread that holds the interpreter must get the processor, too.
+# A third of the weight of other threads, where all want the processor (sched(7)). With a ninth /health answered sooner
+# beside sign-ins, but all requests waited twice as long while several workers reloaded.
 _NICENESS = 5
 
 
