@@ -87,6 +87,17 @@ async def test_excel_writes_what_xml_has_no_character_for(api_on_sqlite):
     assert workbook(answer.content).active.max_row == 2
 
 
+@pytest.mark.parametrize("odd", ["a & b", "<b>", " ¦", "¦ ", "\t", " x", "x ", "two\nlines", "_x0041_", "%s", "", None])
+def test_texts_of_a_batch_do_not_touch_each_other_in_excel(odd):
+    texts = ["first", odd, "¦", "last"]
+    encoder = ExcelEncoder([ExportColumn("t"), ExportColumn("u")], "texts")
+
+    content = encoder.begin() + encoder.rows([(text, "%") for text in texts]) + encoder.end()
+
+    rows = [(cell.value, other.value) for cell, other in workbook(content).active.iter_rows(min_row=2)]
+    assert [(text and unescape(text), other) for text, other in rows] == [(text, "%") for text in texts]
+
+
 async def test_excel_numbers_and_texts_at_their_limits():
     columns = [ExportColumn("n", "integer"), ExportColumn("x", "number"), ExportColumn("t")]
     encoder = ExcelEncoder(columns, "limits")

@@ -8,8 +8,9 @@ zeros, as in all answers.
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from enum import Enum
-from types import MappingProxyType
+from types import MappingProxyType, NoneType
 from typing import Any
 
 from powerstrip import ExportColumn
@@ -17,7 +18,7 @@ from powerstrip_exports.domain import Row
 from powerstrip_exports.errors import SourceError
 
 Cell = str | int | float | bool | None
-Column = list[Any]
+Column = Sequence[Any]
 
 
 def columns_of(rows: Sequence[Row], columns: Sequence[ExportColumn], *, stored: bool = False) -> list[Column]:
@@ -25,14 +26,19 @@ def columns_of(rows: Sequence[Row], columns: Sequence[ExportColumn], *, stored: 
 
     Raises SourceError when a row has not one value for each column.
     """
-    if any(len(row) != len(columns) for row in rows):
+    if not set(map(len, rows)) <= {len(columns)}:
         raise SourceError(f"a row has not the {len(columns)} values that its columns promise")
     values = zip(*rows, strict=True)
     return [_column(column.type, of_column, stored) for column, of_column in zip(columns, values, strict=False)]
 
 
 def _column(kind: str, values: Sequence[Any], stored: bool) -> Column:
-    form = _text if stored and kind == "json" else _FORMS[kind]
+    if stored and kind == "json":
+        kind = "text"
+    # Most columns are as they should be, which is soon seen for all values at once.
+    if set(map(type, values)) <= _AS_THEY_ARE[kind]:
+        return values
+    form = _FORMS[kind]
     return [None if value is None else form(value) for value in values]
 
 
@@ -75,5 +81,14 @@ _FORMS: MappingProxyType[str, Callable[[Any], Any]] = MappingProxyType(
         "datetime": _datetime,
         "date": _date,
         "json": _json,
+    }
+)
+_AS_THEY_ARE: MappingProxyType[str, frozenset[type]] = MappingProxyType(
+    {
+        **dict.fromkeys(("text", "uuid", "datetime", "date"), frozenset((str, NoneType))),
+        "integer": frozenset((int, NoneType)),
+        "number": frozenset((int, float, Decimal, NoneType)),
+        "boolean": frozenset((bool, NoneType)),
+        "json": frozenset((NoneType,)),
     }
 )
