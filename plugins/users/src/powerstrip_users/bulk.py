@@ -13,7 +13,7 @@ from powerstrip import Clock, NotFound, Problem
 from powerstrip_database import Database
 from powerstrip_users import audit, outbox, storage
 from powerstrip_users.announcements import Announcement, Announcements
-from powerstrip_users.changes import AccountChanges, Applied
+from powerstrip_users.changes import AccountChanges, Applied, LockedAccounts
 from powerstrip_users.domain import Actor
 from powerstrip_users.errors import BulkNotApplied
 from powerstrip_users.idempotency import IdempotencyKey
@@ -87,13 +87,12 @@ class BulkUpdates:
         self, session: AsyncSession, actor: Actor, wanted: BulkUpdate, *, dry_run: bool
     ) -> tuple[BulkResult, list[Applied]]:
         changes = wanted.update.changes()
-        admins = await self._changes.lock_admins_for(session, changes)
+        locked = await self._changes.lock(session, wanted.ids, changes)
         problems: dict[UUID, Problem] = {}
         applied = []
-        # Sorted: two bulk updates that share accounts lock them in the same order.
-        for user_id in sorted(wanted.ids):
+        for user_id in wanted.ids:
             with _collecting(problems, user_id):
-                applied.append(await self._apply_one(session, actor, user_id, changes, admins))
+                applied.append(await self._apply_one(session, actor, user_id, changes, locked))
         errors = [
             BulkError(id=user_id, type=problem.type, message=problem.message)
             for user_id in wanted.ids
@@ -102,12 +101,12 @@ class BulkUpdates:
         return _result(wanted, errors, dry_run=dry_run), applied
 
     async def _apply_one(
-        self, session: AsyncSession, actor: Actor, user_id: UUID, changes: Mapping[str, Any], admins: set[UUID] | None
+        self, session: AsyncSession, actor: Actor, user_id: UUID, changes: Mapping[str, Any], locked: LockedAccounts
     ) -> Applied:
-        user = await storage.find_user(session, user_id, lock=True)
+        user = locked.find(user_id)
         if user is None:
             raise NotFound("There is no such account.")
-        return await self._changes.apply(session, user, changes, actor, self._clock.now(), admins=admins)
+        return await self._changes.apply(session, user, changes, actor, self._clock.now(), locked=locked)
 
     async def _note(self, session: AsyncSession, actor: Actor, wanted: BulkUpdate, result: BulkResult) -> None:
         now = self._clock.now()

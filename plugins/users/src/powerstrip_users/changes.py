@@ -1,6 +1,6 @@
 """Changing an account: the rules, the traces it leaves and what follows from it. One place for all who may."""
 
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ from powerstrip_users.domain import Actor, Role, Status, email_key, is_blocked, 
 from powerstrip_users.errors import EmailNotAllowed, EmailTaken, LastAdmin, UsernameTaken
 from powerstrip_users.models import User
 from powerstrip_users.sessions import Sessions
-from powerstrip_users.storage import find_by_name, lock_active_admins
+from powerstrip_users.storage import find_by_name, lock_users
 
 
 @asynccontextmanager
@@ -53,8 +53,22 @@ class Applied:
         return bool(self.announcements)
 
 
+class LockedAccounts:
+    """Accounts that nobody else changes until the transaction ends."""
+
+    def __init__(self, users: Iterable[User]) -> None:
+        self._users = {user.id: user for user in users}
+
+    def find(self, user_id: UUID) -> User | None:
+        return self._users.get(user_id)
+
+    def is_last_admin(self, user: User) -> bool:
+        """Whether no other active admin is left. All of them have to be locked."""
+        return _is_active_admin(user) and sum(map(_is_active_admin, self._users.values())) == 1
+
+
 class AccountChanges:
-    """Applies changes to accounts that the caller's transaction has locked."""
+    """Locks accounts, and applies changes to them."""
 
     def __init__(self, sessions: Sessions, announcements: Announcements, blocked_domains: Collection[str]) -> None:
         self._sessions = sessions
@@ -66,12 +80,11 @@ class AccountChanges:
         if is_blocked(email, self._blocked_domains):
             raise EmailNotAllowed
 
-    async def lock_admins_for(self, session: AsyncSession, changes: Mapping[str, Any]) -> set[UUID] | None:
-        """The active admins, locked, when a change may take one away. Called before accounts are locked: in the
-        same order everywhere, so that no two transactions wait for each other."""
-        loses_role = changes.get("role", Role.ADMIN) is not Role.ADMIN
-        loses_status = changes.get("status", Status.ACTIVE) is not Status.ACTIVE
-        return await lock_active_admins(session) if loses_role or loses_status else None
+    async def lock(
+        self, session: AsyncSession, user_ids: Collection[UUID], changes: Mapping[str, Any]
+    ) -> LockedAccounts:
+        """Those of the accounts that exist, locked; with all active admins when the change may take one away."""
+        return LockedAccounts(await lock_users(session, user_ids, and_admins=_may_take_admin_away(changes)))
 
     async def apply(
         self,
@@ -81,12 +94,12 @@ class AccountChanges:
         actor: Actor,
         now: datetime,
         *,
-        admins: set[UUID] | None = None,
+        locked: LockedAccounts,
     ) -> Applied:
         """Change the stated fields, with everything that follows, and write it into the audit log.
 
-        Raises EmailNotAllowed, and LastAdmin when `admins` holds nobody else; what is taken shows when the
-        transaction is flushed (`names_taken`).
+        `locked` was locked for these changes and holds the user. Raises EmailNotAllowed and LastAdmin; what is taken
+        shows when the transaction is flushed (`names_taken`).
         """
         wanted = dict(changes)
         if wanted.get("email", user.email) != user.email:
@@ -98,7 +111,8 @@ class AccountChanges:
         }
         if not different:
             return Applied(user.id)
-        self._keep_an_admin(user, different, admins)
+        if _may_take_admin_away(wanted) and locked.is_last_admin(user):
+            raise LastAdmin
         if user.email_key != email_key(wanted.get("email", user.email)):
             self._tell_both_addresses(session, user, wanted["email"], now, is_verified=wanted["is_verified"])
         for name, (_, value) in different.items():
@@ -110,13 +124,6 @@ class AccountChanges:
         announcements = await self._follow_up(session, user, frozenset(different), now)
         await session.flush()
         return Applied(user.id, announcements)
-
-    def _keep_an_admin(self, user: User, different: Collection[str], admins: set[UUID] | None) -> None:
-        if admins is None or user.id not in admins or not {"role", "status"} & set(different):
-            return
-        if len(admins) == 1:
-            raise LastAdmin
-        admins.discard(user.id)  # a bulk update takes them away one after the other
 
     async def _follow_up(
         self, session: AsyncSession, user: User, fields: frozenset[str], now: datetime
@@ -139,3 +146,12 @@ class AccountChanges:
         outbox.enqueue(session, "email-changed", user.email, data, at=now, user_id=user.id)
         if not is_verified:  # an admin may know that it is hers
             outbox.enqueue(session, "verify-email", new, data, at=now, user_id=user.id, link="verify")
+
+
+def _may_take_admin_away(changes: Mapping[str, Any]) -> bool:
+    loses_role = changes.get("role", Role.ADMIN) is not Role.ADMIN
+    return loses_role or changes.get("status", Status.ACTIVE) is not Status.ACTIVE
+
+
+def _is_active_admin(user: User) -> bool:
+    return user.role is Role.ADMIN and user.status is Status.ACTIVE

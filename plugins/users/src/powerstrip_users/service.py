@@ -177,13 +177,13 @@ class Accounts:
         check: Callable[[User], None],
     ) -> User:
         async def work(session: AsyncSession) -> tuple[User, Applied]:
-            admins = await self._changes.lock_admins_for(session, changes)
-            user = await storage.find_user(session, user_id, lock=True)
+            locked = await self._changes.lock(session, [user_id], changes)
+            user = locked.find(user_id)
             if user is None:
                 raise NotFound
             check(user)
             precondition.check(user.version)
-            return user, await self._changes.apply(session, user, changes, actor, self._clock.now(), admins=admins)
+            return user, await self._changes.apply(session, user, changes, actor, self._clock.now(), locked=locked)
 
         async with names_taken(self._database, user_id, changes.get("email")):
             user, applied = await self._database.retrying(work)

@@ -29,10 +29,16 @@ async def find_by_name(session: AsyncSession, name: str) -> User | None:
     return (await session.scalars(select(User).where(matches))).one_or_none()
 
 
-async def lock_active_admins(session: AsyncSession) -> set[UUID]:
-    """The ids of the active admins, who stay so until the transaction ends: two can't demote each other."""
-    active = select(User.id).where(User.role == Role.ADMIN, User.status == Status.ACTIVE)
-    return set(await session.scalars(active.order_by(User.id).with_for_update()))
+async def lock_users(session: AsyncSession, user_ids: Collection[UUID], *, and_admins: bool) -> Sequence[User]:
+    """Those of the accounts that exist, and on request all active admins: none changes until the transaction ends.
+
+    Whoever locks several accounts does so here, once in a transaction: one statement locks all of them in the order of
+    their ids, whatever they are at that moment, so no two transactions wait for each other.
+    """
+    wanted: ColumnElement[bool] = User.id.in_(user_ids)
+    if and_admins:
+        wanted |= (User.role == Role.ADMIN) & (User.status == Status.ACTIVE)
+    return (await session.scalars(select(User).where(wanted).order_by(User.id).with_for_update())).all()
 
 
 async def active_admins(session: AsyncSession, most: int) -> Sequence[User]:
