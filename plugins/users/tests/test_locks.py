@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from powerstrip_database import Database
+from powerstrip_users.upkeep import Upkeep
 
 pytestmark = pytest.mark.parametrize("start_shared", ["postgresql"], indirect=True)
 
@@ -79,3 +80,18 @@ async def test_who_was_the_only_admin_when_the_locks_were_free_is_not_demoted(ap
 
     assert (await demotion).json()["error"]["type"] == "LastAdmin"
     assert await api.rows("SELECT username FROM users WHERE role = 'admin'") == [("ada",)]
+
+
+async def test_what_has_expired_and_is_locked_goes_the_next_time(api):
+    """Sign-ins lock several rows of failures, in an order that the removal of old ones knows nothing of."""
+    for name in ("ada", "bob"):
+        await api.token(name, "wrong")
+    await api.execute("UPDATE users_attempts SET last_at = '2020-01-01', locked_until = NULL")
+    left = "SELECT count(*) FROM users_attempts"
+
+    async with locking(api, "SELECT key FROM users_attempts ORDER BY key LIMIT 1 FOR UPDATE"):
+        await api.services[Upkeep].run()
+        kept = await api.rows(left)
+    await api.services[Upkeep].run()
+
+    assert (kept, await api.rows(left)) == ([(1,)], [(0,)])
