@@ -81,6 +81,16 @@ async def test_who_was_in_a_process_that_fell_silent_is_forgotten(start, fake_cl
         assert api.services[Attendance]
 
 
+async def test_who_came_while_the_log_was_away_can_come_back_and_is_told_that_something_may_be_missing(start, valkey):
+    valkey.stop()
+    async with start(plugins={"redis": {"url": valkey.url}}) as api:
+        async with api.socket() as client:
+            since = client.hello["id"]
+        valkey.start()
+        async with api.socket(path=f"/ws?since={since}") as client:
+            assert client.hello["data"]["recovered"] is False
+
+
 async def test_a_gap_is_told_to_those_who_listen(start_two, valkey):
     async with start_two() as (one, other), other.socket() as client:
         await one.publish("user:ann", 1)

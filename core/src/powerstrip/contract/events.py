@@ -65,7 +65,10 @@ class EventBus(Protocol):
 
 @dataclass(frozen=True, slots=True, order=True)
 class LogPosition:
-    """A place in an event log. Offsets grow within an epoch; a log that lost its memory begins another epoch."""
+    """A place in an event log. Offsets grow within an epoch; a log that lost its memory begins another epoch.
+
+    The epoch is empty where nobody knows the log yet, as its server is away: no history after that is complete.
+    """
 
     epoch: str
     offset: int
@@ -77,7 +80,8 @@ class LogPosition:
     def parse(cls, text: str) -> Self:
         """Read `epoch:offset`. Raises ValueError for anything else."""
         epoch, colon, offset = text.rpartition(":")
-        if not (colon and epoch.isalnum() and offset.isdecimal() and text.isascii() and len(text) <= _LONGEST_POSITION):
+        is_epoch = not epoch or epoch.isalnum()
+        if not (colon and is_epoch and offset.isdecimal() and text.isascii() and len(text) <= _LONGEST_POSITION):
             raise ValueError("is no position: it looks like EPOCH:OFFSET")
         return cls(epoch, int(offset))
 
