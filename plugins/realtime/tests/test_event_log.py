@@ -48,7 +48,7 @@ def open_log(request, powerstrip_config):
         url = request.getfixturevalue("redis_url")
 
     @asynccontextmanager
-    async def opened(size=10, topics=100, clock: Clock | None = None, **settings):
+    async def opened(size=10, topics=100, clock: Clock | None = None, patience=5, **settings):
         if kind == "memory":
             log = MemoryEventLog(HistorySettings(topics=topics), clock or SystemClock())
             with log.retain(lambda topic: Retention(size, 600) if topic.startswith("t") else None):
@@ -56,7 +56,7 @@ def open_log(request, powerstrip_config):
             return
         from powerstrip_redis.event_log import RedisEventLog  # noqa: PLC0415 - not every test has it
 
-        section = {"url": url, "events": {"topics": topics, **settings}, "timeout": 5, "connect_timeout": 5}
+        section = {"url": url, "events": {"topics": topics, **settings}, "timeout": patience, "connect_timeout": 5}
         app = create_app(powerstrip_config({"redis": section}), environ={})
         async with app.router.lifespan_context(app):
             log = app.state.powerstrip.index.services[RedisEventLog]
@@ -300,6 +300,24 @@ async def test_too_many_events_that_wait_are_a_gap_and_not_silence(open_log, val
 
             assert listener.data[-5:] == [3, 4, 5, 6, 7]
             assert listener.gaps >= 1
+
+
+@shared
+async def test_too_many_events_that_come_while_the_first_is_on_its_way_are_a_gap_too(open_log, valkey):
+    listener = Listener()
+    async with open_log(pending=2, patience=0.5) as log:
+        with log.follow(listener):
+            await told(log, "t", "before")
+            valkey.command("CLIENT", "PAUSE", "60000", "WRITE")
+            await log.append(Event("t", "news", "first"))
+            await until(lambda: log.waiting)
+            for number in range(4):
+                await log.append(Event("t", "news", number))
+            valkey.command("CLIENT", "UNPAUSE")
+            await listener.until(lambda heard: 3 in heard.data)
+
+            assert listener.gaps >= 1
+            assert {2, 3} <= set(listener.data)
 
 
 @shared

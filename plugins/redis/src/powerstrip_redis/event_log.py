@@ -144,14 +144,26 @@ class RedisEventLog(EventLog):
                 await self._connections.wait_until_available()
 
     async def _flush(self) -> None:
-        if self._has_dropped:
+        # More may come, and the oldest be dropped, while the server is asked.
+        while self._has_dropped or self._pending:
+            if self._has_dropped:
+                await self._break()
+                continue
+            event = self._pending[0]
+            await self._add(event)
+            if self._pending[0] is event:
+                self._pending.popleft()
+        self._has_pending.clear()
+
+    async def _break(self) -> None:
+        """Begin a new epoch, which tells everybody that events are lost."""
+        self._has_dropped = False
+        try:
             async with self._connections.available() as client:
                 await _run(client, BREAK, (self._meta, self._feed, self._topics), (_new_epoch(),))
-            self._has_dropped = False
-        while self._pending:
-            await self._add(self._pending[0])
-            self._pending.popleft()
-        self._has_pending.clear()
+        except BaseException:
+            self._has_dropped = True
+            raise
 
     def _wait_with(self, event: Event) -> None:
         if len(self._pending) >= self._settings.pending:
