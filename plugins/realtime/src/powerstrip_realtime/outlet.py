@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable
+from itertools import islice
 from typing import Literal, Protocol
 
 from powerstrip_realtime.frames import Frame
@@ -48,23 +49,24 @@ class Outlet:
         self._settings = settings
         self._is_socket = is_socket
         self._queue: deque[Frame] | None = None  # an idle connection has none
-        self._size = 0  # in bytes, of all in the queue but what is replayed
+        # Apart from the queue, which the writer goes on to empty: nothing kept back may go out before what is replayed.
+        self._held: deque[Frame] | None = None
+        self._size = 0  # in bytes, of all that waits but what is replayed
         self._replayed = 0  # frames at the head of the queue that don't count
         self._dropped = 0
-        self._held = False
         self._is_shut = False
         self._writer: asyncio.Task[None] | None = None
 
     @property
     def waiting(self) -> int:
-        """Messages in the queue."""
-        return len(self._queue or ())
+        """Messages that wait."""
+        return len(self._queue or ()) + len(self._held or ())
 
     def push(self, frame: Frame) -> None:
         """Send a message, now or later."""
         if self._is_shut:
             return
-        if self._writer is not None or self._held or not self._wire.is_direct:
+        if self._writer is not None or self._held is not None or not self._wire.is_direct:
             self._enqueue(frame)
             return
         if self._is_socket and self._wire.write(frame.whole):
@@ -79,12 +81,12 @@ class Outlet:
 
     def hold(self) -> None:
         """Keep back what is pushed from now on, until `release`."""
-        self._held = True
+        self._held = deque()
 
     def release(self, replayed: list[Frame]) -> None:
         """Send what a client has asked to be told again, then what was kept back. The history bounds the former."""
-        self._held = False
-        kept, self._queue, self._size = self._queue or deque(), None, 0
+        kept, self._held = self._held or (), None
+        self._size -= sum(frame.size for frame in kept)
         for frame in replayed:
             if self._is_shut:
                 return
@@ -98,45 +100,54 @@ class Outlet:
     def shut(self) -> None:
         """Send nothing any more, and forget what waits."""
         self._is_shut = True
-        self._queue, self._size, self._replayed = None, 0, 0
+        self._queue, self._held, self._size, self._replayed = None, None, 0, 0
         if self._writer is not None:
             self._writer.cancel()
 
     def _enqueue(self, frame: Frame) -> None:
-        queue = self._queue
-        if queue is None:
-            queue = self._queue = deque()
-        queue.append(frame)
-        self._size += frame.size
-        if self._is_full():
-            self._make_room(queue)
-        if self._writer is None and not self._held and not self._is_shut:
+        if self._held is not None:
+            self._append(self._held, frame, 0)
+            return
+        if self._queue is None:
+            self._queue = deque()
+        self._append(self._queue, frame, self._replayed)
+        if self._writer is None and not self._is_shut:
             self._start_writing(None)
 
     def _enqueue_replayed(self, frame: Frame) -> None:
         if self._queue is None:
             self._queue = deque()
+        if self._replayed < len(self._queue):
+            # What is before it in the queue has to go out first, and counts no more either.
+            self._size -= sum(before.size for before in islice(self._queue, self._replayed, None))
         self._queue.append(frame)
-        self._replayed += 1
+        self._replayed = len(self._queue)
         if self._writer is None:
             self._start_writing(None)
+
+    def _append(self, queue: deque[Frame], frame: Frame, first: int) -> None:
+        """Add a frame to a queue, whose frames before the `first` stay whatever comes."""
+        queue.append(frame)
+        self._size += frame.size
+        if self._is_full():
+            self._make_room(queue, first)
 
     def _is_full(self) -> bool:
         counted = self.waiting - self._replayed
         return counted > self._settings.messages or self._size > self._settings.size
 
-    def _make_room(self, queue: deque[Frame]) -> None:
+    def _make_room(self, queue: deque[Frame], first: int) -> None:
         if self._settings.when_full == "coalesce":
-            self._coalesce(queue)
+            self._coalesce(queue, first)
         elif self._settings.when_full == "drop_oldest":
-            while self._is_full() and self._drop_oldest(queue):
+            while self._is_full() and self._drop_oldest(queue, first):
                 pass
         if self._is_full():
             self._give_up("slow")
 
-    def _drop_oldest(self, queue: deque[Frame]) -> bool:
+    def _drop_oldest(self, queue: deque[Frame], first: int) -> bool:
         # The newest stays, and what a client itself has asked for is never dropped.
-        for at in range(self._replayed, len(queue) - 1):
+        for at in range(first, len(queue) - 1):
             if queue[at].key is not None:
                 self._size -= queue[at].size
                 self._dropped += 1
@@ -144,12 +155,13 @@ class Outlet:
                 return True
         return False
 
-    def _coalesce(self, queue: deque[Frame]) -> None:
+    def _coalesce(self, queue: deque[Frame], first: int) -> None:
         frames = list(queue)
-        newest = _newest(frames[self._replayed :])
-        self._dropped += len(frames) - self._replayed - len(newest)
-        self._queue = deque(frames[: self._replayed] + newest)
-        self._size = sum(frame.size for frame in newest)
+        newest = _newest(frames[first:])
+        self._dropped += len(frames) - first - len(newest)
+        self._size -= sum(frame.size for frame in frames[first:]) - sum(frame.size for frame in newest)
+        queue.clear()
+        queue.extend(frames[:first] + newest)
 
     def _start_writing(self, rest: Awaitable[None] | None) -> None:
         self._writer = asyncio.create_task(self._write(rest), name="realtime: slow client")
