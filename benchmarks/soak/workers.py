@@ -3,10 +3,12 @@
 import asyncio
 import gc
 import os
+import random
 import signal
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +71,7 @@ class Worker:
 
     def __init__(self, folder: Path, number: int, plugins: dict[str, Any]) -> None:
         self._folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port: int = probe.getsockname()[1]
+        self.port = _free_port()
         self._config = folder / f"worker-{number}.yaml"
         document = {
             "server": {"port": self.port, "drain_timeout": 1, "reload": "off"},
@@ -106,6 +107,15 @@ class Worker:
         if self.process is not None and self.process.returncode is None:
             self.process.send_signal(signal.SIGKILL)
             await self.process.wait()
+
+
+def _free_port() -> int:
+    """One below those that Linux gives to clients, so that nobody has it when the worker comes back."""
+    while True:
+        port = random.randrange(22_000, 32_000)
+        with socket.socket() as free, suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
 
 
 def install(folder: Path) -> None:
