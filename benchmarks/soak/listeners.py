@@ -22,7 +22,7 @@ class Listener:
 
     def __init__(self, number: int, room: str, workers: Sequence[Worker]) -> None:
         self._workers = workers
-        self._room = room
+        self.room = room
         self._headers = signed_in(Identity(f"listener-{number}"))
         self._last = ""
         self._connection: Any = None
@@ -35,7 +35,7 @@ class Listener:
         while True:
             worker = random.choice(self._workers)
             since = f"&since={self._last}" if self._last else ""
-            url = f"ws://127.0.0.1:{worker.port}/ws?topics=room:{self._room}{since}"
+            url = f"ws://127.0.0.1:{worker.port}/ws?topics=room:{self.room}{since}"
             try:
                 async with websockets.connect(
                     url, additional_headers=self._headers, compression=None, open_timeout=30, close_timeout=1
