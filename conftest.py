@@ -1,17 +1,22 @@
 """Fixtures that several distributions share."""
 
 import json
+import logging
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import obstore
 import pytest
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
+from typer.testing import CliRunner
+
+from powerstrip.cli.main import build_command_line
 
 pytest_plugins = ["powerstrip_database.testing", "powerstrip_redis.testing"]
 
@@ -96,3 +101,25 @@ def bucket_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BucketSe
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture
+def type_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """Types `powerstrip ...` in the test's folder, and `input` when it asks; gives exit_code, stdout and stderr.
+
+    In this process: another one would import everything first, which takes most of two seconds. That the command works
+    in one of its own is tested where the command line is, and by the documentation.
+    """
+    monkeypatch.chdir(tmp_path)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+
+    def type_line(*line: object, **options: Any) -> Any:
+        typed = [str(word) for word in line]
+        return CliRunner().invoke(
+            build_command_line(), typed, prog_name="powerstrip", catch_exceptions=False, **options
+        )
+
+    yield type_line
+    root.handlers[:] = handlers
+    root.setLevel(level)

@@ -2,8 +2,6 @@
 
 import json
 import logging
-import subprocess
-import sys
 
 import httpx2
 import pytest
@@ -21,13 +19,12 @@ def findings_of(powerstrip_client, **settings):
 
 
 @pytest.fixture
-def command(tmp_path):
+def command(type_line):
     """Runs the command line: `command("check", path)` gives the exit code and all that was printed."""
 
     def run(*words):
-        line = [sys.executable, "-m", "powerstrip", *map(str, words)]
-        done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
-        return done.returncode, done.stdout + done.stderr
+        done = type_line(*words)
+        return done.exit_code, done.output
 
     return run
 
@@ -72,7 +69,7 @@ def test_check_names_this_plugin_when_it_is_installed_and_off(command, tmp_path,
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: needy\nVersion: 1\n")
     (metadata / "entry_points.txt").write_text("[powerstrip.plugins]\nneedy = needy:Needy\n")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "needy"))
+    monkeypatch.syspath_prepend(tmp_path / "needy")
     config = tmp_path / "config.yaml"
     config.write_text("plugins:\n  needy: on\n  apikeys: off\n")
 

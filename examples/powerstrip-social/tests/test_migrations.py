@@ -1,16 +1,11 @@
 """The revisions make the tables that the code describes."""
 
 import json
-import subprocess
-import sys
 
 
-def test_the_tables_are_those_that_the_code_describes(powerstrip_config, plugins):
-    path = str(powerstrip_config(plugins))
+def test_the_tables_are_those_that_the_code_describes(type_line, powerstrip_config, plugins):
+    path = powerstrip_config(plugins)
 
-    def db(*line):
-        command = [sys.executable, "-m", "powerstrip", "db", *line, "--config", path]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-
-    assert db("upgrade").returncode == 0
-    assert json.loads(db("check", "social", "--json").stdout) == {"pending": [], "drift": {}}
+    assert type_line("db", "upgrade", "--config", path).exit_code == 0
+    checked = type_line("db", "check", "social", "--json", "--config", path)
+    assert json.loads(checked.stdout) == {"pending": [], "drift": {}}

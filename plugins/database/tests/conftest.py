@@ -1,8 +1,6 @@
 """Applications with the routes and tables of `database_sample`, and databases without an application."""
 
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from functools import partial
@@ -37,17 +35,6 @@ def sample_path(monkeypatch: pytest.MonkeyPatch) -> None:
 def notes() -> Any:
     """The sample plugin's package."""
     return import_module("database_sample")
-
-
-@pytest.fixture
-def run_powerstrip(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    """Types `powerstrip ...` in an empty folder; gives returncode, stdout and stderr."""
-
-    def do(*line: Any) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "powerstrip", *map(str, line)]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-
-    return do
 
 
 @pytest.fixture

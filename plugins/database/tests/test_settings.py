@@ -78,10 +78,10 @@ def test_limits_that_make_no_sense_are_refused(wrong):
         DatabaseSettings(**wrong)
 
 
-def test_the_url_is_hidden_wherever_settings_are_shown(powerstrip_config, run_powerstrip):
+def test_the_url_is_hidden_wherever_settings_are_shown(powerstrip_config, type_line):
     path = powerstrip_config({"database": {"url": "postgresql://ann:hunter2@db/shop"}})
     shown = [
-        run_powerstrip("config", "show", "--json", "--config", path).stdout,
+        type_line("config", "show", "--json", "--config", path).stdout,
         repr(DatabaseSettings(url="postgresql://ann:hunter2@db/shop")),
         json.dumps(DatabaseSettings(url="postgresql://ann:hunter2@db/shop").model_dump(mode="json")),
     ]

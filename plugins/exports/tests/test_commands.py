@@ -2,23 +2,16 @@
 
 import gzip
 import json
-import subprocess
-import sys
 
 import pytest
 
 
 @pytest.fixture
-def export(powerstrip_config, sqlite_url, tmp_path):
+def export(type_line, powerstrip_config, sqlite_url):
     """Types `powerstrip export ...` where users and exports are on."""
     users = {"passwords": {"memory_kib": 8, "iterations": 1}}
     path = powerstrip_config({"database": {"url": sqlite_url}, "users": users, "exports": True})
-
-    def run(*line, command="export"):
-        typed = [sys.executable, "-m", "powerstrip", command, *line, "--config", str(path)]
-        return subprocess.run(typed, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
-
-    return run
+    return lambda *line, command="export": type_line(command, *line, "--config", path)
 
 
 def test_an_operator_exports_what_there_is(export, tmp_path):
@@ -28,12 +21,12 @@ def test_an_operator_exports_what_there_is(export, tmp_path):
     chosen = ("--columns", "username", "--filter", "role=guest", "--filter", "sort=username")
     some = export("users", *chosen, "--format", "ndjson", "--compression", "gzip", "--output", "some.gz")
 
-    assert seeded.returncode == 0, seeded.stderr
+    assert seeded.exit_code == 0, seeded.stderr
     assert listed.stdout.splitlines() == ["audit\taudit\t(users)", "users\tusers\t(users)"]
-    assert (whole.returncode, whole.stdout) == (0, "")
+    assert (whole.exit_code, whole.stdout) == (0, "")
     assert whole.stderr.startswith("300 rows, ")
     assert len((tmp_path / "users.csv").read_text().splitlines()) == 301
-    assert some.returncode == 0, some.stderr
+    assert some.exit_code == 0, some.stderr
     names = [json.loads(line)["username"] for line in gzip.decompress((tmp_path / "some.gz").read_bytes()).splitlines()]
     assert 10 < len(names) < 100
     assert names == sorted(names)
@@ -46,7 +39,7 @@ def test_what_is_typed_wrong_is_a_usage_error_that_says_what_is_right(export, tm
     value = export("users", "--filter", "role=king")  # to the standard output, which stays empty
     shape = export("users", "--filter", "role")
 
-    answers = [(answer.returncode, answer.stdout) for answer in (unknown, column, value, shape)]
+    answers = [(answer.exit_code, answer.stdout) for answer in (unknown, column, value, shape)]
     assert answers == [(2, "")] * 4
     assert "audit, users" in unknown.stderr
     assert "no such column" in column.stderr

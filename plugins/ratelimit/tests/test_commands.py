@@ -1,8 +1,6 @@
 """`powerstrip ratelimit`, on counters that servers share with it."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -16,16 +14,15 @@ def client(start, redis_url):
 
 
 @pytest.fixture
-def ratelimit(tmp_path, redis_url):
+def ratelimit(type_line, tmp_path, redis_url):
     """Types `powerstrip ratelimit ...`; gives exit code and output."""
     config = tmp_path / "commands.json"
     limits = {**SETTINGS, "store_timeout": 10}
     config.write_text(json.dumps({"plugins": {"ratelimit": limits, "redis": {"url": redis_url}}}))
 
     def do(*line):
-        command = [sys.executable, "-m", "powerstrip", "ratelimit", *line, "--config", str(config)]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-        return done.returncode, done.stdout + done.stderr
+        done = type_line("ratelimit", *line, "--config", config)
+        return done.exit_code, done.output
 
     return do
 

@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import subprocess
-import sys
-from dataclasses import dataclass
 
 import pytest
 from sqlalchemy import text
@@ -14,35 +11,13 @@ from powerstrip_database import Database
 PASSWORD = "correct horse battery"
 
 
-@dataclass(frozen=True)
-class Typed:
-    """What came of a line."""
-
-    exit_code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def output(self) -> str:
-        return self.stdout + self.stderr
-
-
 @pytest.fixture
-def typed(powerstrip_config, database_url, monkeypatch):
+def typed(type_line, powerstrip_config, database_url, monkeypatch):
     """Types `powerstrip ...`, with `input` to type when it asks."""
     cheap = {"memory_kib": 8, "iterations": 1}
     path = powerstrip_config({"database": {"url": database_url}, "users": {"passwords": cheap}})
     monkeypatch.setenv("POWERSTRIP_ADMIN_PASSWORD", PASSWORD)
     monkeypatch.setenv("POWERSTRIP_CONFIG", str(path))
-
-    def type_line(*line, **options):
-        # Without a terminal, so that a password is read from what is typed here.
-        command = [sys.executable, "-m", "powerstrip", *map(str, line)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=100, start_new_session=True, **options
-        )
-        return Typed(done.returncode, done.stdout, done.stderr)
-
     return type_line
 
 
