@@ -8,7 +8,7 @@ from powerstrip import ExportColumn
 from powerstrip_exports import excel_parts as parts
 from powerstrip_exports.cells import columns_of
 from powerstrip_exports.domain import Row
-from powerstrip_exports.excel_cells import cells_of, escaped
+from powerstrip_exports.excel_cells import escaped, rows_of
 
 MOST_ROWS = 1_048_576
 # An entry of the archive must stay below 4 GiB, and Excel itself gives up long before.
@@ -23,6 +23,7 @@ class ExcelEncoder:
         """`rows_per_sheet` counts the header."""
         self.stored = False
         self._columns = columns
+        self._types = [column.type for column in columns]
         self._title = parts.sheet_title(title)
         self._most = rows_per_sheet
         self._sink = _Sink()
@@ -40,10 +41,7 @@ class ExcelEncoder:
     def rows(self, rows: Sequence[Row]) -> bytes:
         if not rows:
             return b""
-        values = columns_of(rows, self._columns, stored=self.stored)
-        written = [cells_of(column.type, cells) for column, cells in zip(self._columns, values, strict=True)]
-        form = f"<row>{''.join(form for form, _ in written)}</row>"
-        lines = list(map(form.__mod__, zip(*(cells for _, cells in written), strict=True)))
+        lines = rows_of(self._types, columns_of(rows, self._columns, stored=self.stored))
         while lines:
             if self._rows_of_sheets[-1] >= self._most or self._bytes > _MOST_BYTES:
                 self._close_sheet()
@@ -76,7 +74,7 @@ class ExcelEncoder:
         self._rows_of_sheets.append(0)
         self._sheet = self._archive.open(f"xl/worksheets/sheet{self._sheets}.xml", "w")
         self._bytes = 0
-        self._sheet.write(parts.sheet_head([column.type for column in self._columns]))
+        self._sheet.write(parts.sheet_head(self._types))
         headings = (parts.heading(escaped(column.title or column.name)) for column in self._columns)
         self._write_lines([f"<row>{''.join(headings)}</row>"])
 

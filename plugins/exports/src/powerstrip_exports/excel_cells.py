@@ -4,15 +4,17 @@ Values keep their types: numbers, booleans and dates are such, all text is text 
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import repeat
 from math import isfinite
 from types import MappingProxyType
 from typing import Any
 
 Column = Sequence[Any]
-Written = tuple[str, Column]
+# The form of a column's cells, and what each has in the place of `%s`.
+Written = tuple[str, Sequence[str]]
 
 _NONE = "<c/>"
 _AS_IT_IS = "%s"
@@ -31,8 +33,19 @@ _PLAIN_TEXT = '<c t="inlineStr"><is><t>%s</t></is></c>'
 _NUMBER = "<c><v>%s</v></c>"
 
 
-def cells_of(kind: str, values: Column) -> Written:
-    """The form of the cells of a column, with a place for each one's own part, and these parts."""
+def rows_of(kinds: Sequence[str], columns: Sequence[Column]) -> list[str]:
+    """The rows of a sheet. What their cells have in common is put between their own parts once for all rows."""
+    pieces: list[Iterable[str]] = []
+    between = "<row>"
+    for kind, values in zip(kinds, columns, strict=True):
+        form, parts = _cells_of(kind, values)
+        before, _, after = form.partition(_AS_IT_IS)
+        pieces += [repeat(between + before), parts]
+        between = after
+    return list(map("".join, zip(*pieces, repeat(between + "</row>"), strict=False)))
+
+
+def _cells_of(kind: str, values: Column) -> Written:
     write = _FORMS[kind]
     if None not in values:
         return write(values)
@@ -40,7 +53,7 @@ def cells_of(kind: str, values: Column) -> Written:
     if not present:
         return _AS_IT_IS, [_NONE] * len(values)
     form, parts = write(present)
-    cells = map(form.__mod__, zip(parts, strict=True))
+    cells = map(form.__mod__, parts)
     return _AS_IT_IS, [_NONE if value is None else next(cells) for value in values]
 
 
@@ -80,13 +93,13 @@ def _text(text: str) -> str:
 
 
 def _booleans(values: Column) -> Written:
-    return '<c t="b"><v>%d</v></c>', values
+    return '<c t="b"><v>%s</v></c>', ["1" if value else "0" for value in values]
 
 
 def _integers(values: Column) -> Written:
     # A cell's number is a double: longer ones would end in zeros.
     if min(values) > -_TOO_LARGE and max(values) < _TOO_LARGE:
-        return _NUMBER, values
+        return _NUMBER, [str(value) for value in values]
     return _AS_IT_IS, [_number(value) for value in values]
 
 
@@ -103,15 +116,22 @@ def _number(value: Any) -> str:
 
 
 def _moments(values: Column) -> Written:
-    return _days(values, '<c s="1"><v>%.10f</v></c>', lambda text: (datetime.fromisoformat(text) - _ZERO) / _DAY)
+    return _days(values, '<c s="1"><v>%s</v></c>', _moment)
 
 
 def _dates(values: Column) -> Written:
-    zero = _ZERO.toordinal()
-    return _days(values, '<c s="2"><v>%d</v></c>', lambda text: date.fromisoformat(text).toordinal() - zero)
+    return _days(values, '<c s="2"><v>%s</v></c>', _date)
 
 
-def _days(values: Column, form: str, day_of: Callable[[str], float]) -> Written:
+def _moment(text: str) -> str:
+    return f"{(datetime.fromisoformat(text) - _ZERO) / _DAY:.10f}"
+
+
+def _date(text: str) -> str:
+    return str(date.fromisoformat(text).toordinal() - _ZERO.toordinal())
+
+
+def _days(values: Column, form: str, day_of: Callable[[str], str]) -> Written:
     if min(values) >= _FIRST_DAY:
         return form, [day_of(text) for text in values]
     return _AS_IT_IS, [form % day_of(text) if text >= _FIRST_DAY else _text(text) for text in values]
