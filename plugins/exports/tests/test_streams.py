@@ -2,6 +2,9 @@
 
 import asyncio
 import logging
+import os
+import sys
+import threading
 from contextlib import asynccontextmanager
 from urllib.parse import unquote
 
@@ -12,6 +15,7 @@ from exports_sample import thing
 from powerstrip import AuditLog, Identity, Plugin, PluginSettings, hookimpl
 from powerstrip.testing import signed_in
 from powerstrip_database import Database
+from powerstrip_exports.threads import Threads
 
 OWNER = Identity("owner", "Owner", frozenset(("user",)), frozenset(("things:*",)))
 NOBODY = Identity("nobody", "Nobody", frozenset(("user",)), frozenset(("users:read",)))
@@ -272,3 +276,15 @@ async def test_without_an_audit_log_the_trace_is_in_the_log(api_on_sqlite, caplo
         "export.started",
         "export.ended",
     ]
+
+
+async def test_encoding_leaves_the_processor_to_those_who_answer():
+    """On Linux; elsewhere threads have no priority of their own."""
+
+    def priority():
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    with Threads.running(1) as threads:
+        encoding = await threads.run(priority)
+
+    assert encoding == (min(priority() + 5, 19) if sys.platform == "linux" else priority())

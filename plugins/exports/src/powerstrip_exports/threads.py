@@ -1,10 +1,12 @@
 """Threads that encode, so that the event loop goes on serving others."""
 
 import asyncio
+import os
 import sys
+import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -12,6 +14,9 @@ T = TypeVar("T")
 
 _FINISHED = object()
 _TURN = 0.000_5  # seconds
+# A third of the weight of other threads, where all want the processor (sched(7)): it is what requests beside an export
+# wait for most. Not less, since what waits for a processor may hold the interpreter.
+_NICENESS = 5
 
 
 class Threads:
@@ -31,7 +36,7 @@ class Threads:
         usual = sys.getswitchinterval()
         sys.setswitchinterval(min(usual, _TURN))
         try:
-            with ThreadPoolExecutor(most, thread_name_prefix="powerstrip-exports") as executor:
+            with ThreadPoolExecutor(most, "powerstrip-exports", _let_others_go_first) as executor:
                 yield cls(executor)
         finally:
             sys.setswitchinterval(usual)
@@ -57,3 +62,12 @@ class Threads:
             upcoming.cancel()
             await asyncio.gather(upcoming, return_exceptions=True)
             await self.run(values.close)  # type: ignore[attr-defined]
+
+
+def _let_others_go_first() -> None:
+    """Lower the priority of this thread, where threads have one of their own: encoding takes all of a processor, and
+    the event loop beside it needs little, but at once."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS)
