@@ -4,7 +4,7 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Column, Enum, Text, and_, case, cast, func, literal_column, type_coerce
+from sqlalchemy import Column, Enum, Text, case, cast, func, literal_column, or_, type_coerce
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -84,7 +84,7 @@ def moment_on_sqlite(cell: Cell) -> Cell:
 
 
 def _moment_marked(cell: Cell) -> Cell:
-    return _with_t(cell).concat(_mark(MOMENT_END))
+    return type_coerce(cell, Text).concat(_mark(MOMENT_END))
 
 
 def _with_t(cell: Cell) -> Cell:
@@ -98,40 +98,40 @@ def uuid_on_sqlite(cell: Cell) -> Cell:
     return case((cell.is_(None), None), else_=written)
 
 
+def _uuid_marked(cell: Cell) -> Cell:
+    return _mark(UUID).concat(cell)
+
+
 def _text_marked(cell: Cell) -> Cell:
     if _is_harmless(cell):
         return cell
     text = type_coerce(cell, Text)
     plain = text.collate("BINARY")
-    # None of those that begin with a letter, and few others, is a formula.
+    # Comparing costs least: nearly all texts begin with a letter, a digit or, telephone numbers, a sign.
     return case(
-        (and_(plain >= literal_column("'A'"), plain <= literal_column("'~'")), text),
-        (text.is_(None), None),
+        (or_(_from_to(plain, "A", "~"), _from_to(plain, "0", "9~")), text),
+        (or_(*(_from_to(plain, sign, f"{sign}~") for sign in "+-=@")), literal_column("''''").concat(text)),
         else_=_mark(PERHAPS_FORMULA).concat(text),
     )
 
 
+def _from_to(text: Cell, least: str, most: str) -> Cell:
+    return text.between(literal_column(f"'{least}'"), literal_column(f"'{most}'"))
+
+
 def or_null_mark(cell: Cell) -> Cell:
     """The value, or the mark of one that is missing."""
-    return func.ifnull(cell, _mark(NULL))
-
-
-def paged(row: Cell) -> Cell:
-    """All rows as one text."""
-    return func.group_concat(row, _mark(ROW_END))
+    return func.ifnull(cell, cast(_mark(NULL), Text))
 
 
 def _mark(mark: bytes) -> Cell:
-    return literal_column(f"CAST(x'{mark.hex()}' AS TEXT)")
-
-
-OF_ONE_WIDTH = frozenset(("uuid", "datetime"))
-"""Types whose values have one width where SQLite stores them, so that whole columns are rewritten at a time."""
+    return literal_column(f"x'{mark.hex()}'")
 
 
 # In pages from SQLite. No UTF-8 holds these bytes, so no value does.
 NULL = b"\xfe"
 MOMENT_END = b"\xfc"
+UUID = b"\xfb"
 PERHAPS_FORMULA = b"\xfd"
 ROW_END = b"\xff"
 
@@ -146,15 +146,22 @@ CSV_ON_POSTGRESQL: Forms = MappingProxyType(
         "json": _json_on_postgresql,
     }
 )
-PAGE_ON_SQLITE: Forms = MappingProxyType(
+CSV_FOR_ARROW_ON_SQLITE: Forms = MappingProxyType(
     {
         "text": same,
         "integer": same,
         "boolean": _boolean_on_sqlite,
         "datetime": _moment_marked,
         "date": same,
-        "uuid": uuid_on_sqlite,
+        "uuid": _uuid_marked,
         "json": same,
     }
 )
-CSV_ON_SQLITE: Forms = MappingProxyType({**PAGE_ON_SQLITE, "text": _text_marked, "json": _text_marked})
+CSV_ON_SQLITE: Forms = MappingProxyType(
+    {
+        **CSV_FOR_ARROW_ON_SQLITE,
+        "text": _text_marked,
+        "json": _text_marked,
+        "datetime": lambda cell: _moment_marked(_with_t(cell)),
+    }
+)

@@ -15,6 +15,9 @@ from powerstrip_exports.domain import Row
 
 # Rows of a group, which is what is in memory at a time.
 _GROUP = 16 * 1024
+# Bytes of a column's different values. Where there are more, the values are written as they are: by default that would
+# take until a megabyte, in files that are larger for it and take longer.
+_DICTIONARY = 8 * 1024
 
 
 class ParquetEncoder:
@@ -25,7 +28,13 @@ class ParquetEncoder:
         self._columns = columns
         self._schema = schema_of(columns)
         self._buffer = GrowingFile()
-        self._writer = pq.ParquetWriter(self._buffer, self._schema, compression="zstd")
+        self._writer = pq.ParquetWriter(
+            self._buffer,
+            self._schema,
+            compression="zstd",
+            use_dictionary=[column.name for column in columns if column.type == "text"],
+            dictionary_pagesize_limit=_DICTIONARY,
+        )
         self._waiting: list[Any] = []
         self._rows = 0
 

@@ -15,7 +15,6 @@ from powerstrip_exports.csv_format import csv_head
 from powerstrip_exports.domain import Format, Piece, Row, Selection
 from powerstrip_exports.encoders import Encoder, encoder_for
 from powerstrip_exports.errors import SourceError
-from powerstrip_exports.sqlite_tables import TablePages
 from powerstrip_exports.statements import SourceQuery
 from powerstrip_exports.threads import Threads
 
@@ -74,22 +73,23 @@ class Reading:
         self, engine: Engine, query: SourceQuery, statement: Any, *, bom: bool
     ) -> AsyncGenerator[Piece]:
         yield Piece(0, csv_head(query.selection.columns, bom=bom))
-        pages = await self._pages_of_table(engine, query, is_guarded=True)
-        if pages is None:
-            pages = self._threads.iterate(sqlite.csv_pieces(engine, statement))
-        async with aclosing(pages):
-            async for piece in pages:
+        pieces = await self._lines_of_table(engine, query, statement)
+        async with aclosing(pieces or self._threads.iterate(sqlite.csv_pieces(engine, statement))) as lines:
+            async for piece in lines:
                 yield piece
 
-    async def _pages_of_table(
-        self, engine: Engine, query: SourceQuery, *, is_guarded: bool
-    ) -> AsyncGenerator[Piece] | None:
+    async def _lines_of_table(self, engine: Engine, query: SourceQuery, statement: Any) -> AsyncGenerator[Piece] | None:
         """The rows as pages of CSV, or None where they are not just those of a table."""
-        wanted = query.pages_on_sqlite(is_guarded=is_guarded)
-        if wanted is None:
+        table = query.whole_table()
+        if statement is None or table is None or not await self._threads.run(sqlite.has_rowids, engine, table):
             return None
-        pages = TablePages(engine, wanted, self._threads)
-        return pages.pieces() if await self._threads.run(pages.is_readable) else None
+        return self._paged(engine, statement)
+
+    async def _paged(self, engine: Engine, statement: Any) -> AsyncGenerator[Piece]:
+        async with aclosing(self._threads.iterate(sqlite.pages_of_table(engine, statement))) as pages:
+            async for page in pages:
+                # Meanwhile the database makes the next one.
+                yield Piece(page.rows, await self._threads.run(sqlite.csv_lines, page.data))
 
     async def _copied(self, query: SourceQuery, statement: Any, *, bom: bool) -> AsyncGenerator[Piece]:
         async with (
@@ -130,11 +130,11 @@ class Reading:
     async def _parquet_on_sqlite(
         self, engine: Engine, wanted: Wanted, query: SourceQuery, statement: Any
     ) -> AsyncGenerator[Piece]:
-        pages = await self._pages_of_table(engine, query, is_guarded=False)
-        if pages is None:
+        lines = await self._lines_of_table(engine, query, query.arrow_on_sqlite())
+        if lines is None:
             pieces = self._threads.iterate(sqlite.encoded_pieces(engine, statement, partial(_encoder, wanted)))
         else:
-            pieces = self._parquet(wanted, (piece.data async for piece in pages))
+            pieces = self._parquet(wanted, (piece.data async for piece in lines))
         async with aclosing(pieces):
             async for piece in pieces:
                 yield piece

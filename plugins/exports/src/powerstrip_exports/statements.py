@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from types import MappingProxyType
 from typing import Any
 
@@ -40,15 +39,13 @@ from powerstrip_database import UTCDateTime
 from powerstrip_exports.domain import Selection
 from powerstrip_exports.errors import SourceError
 from powerstrip_exports.forms import (
+    CSV_FOR_ARROW_ON_SQLITE,
     CSV_ON_POSTGRESQL,
     CSV_ON_SQLITE,
-    OF_ONE_WIDTH,
-    PAGE_ON_SQLITE,
     Forms,
     as_text,
     moment_on_sqlite,
     or_null_mark,
-    paged,
     same,
     uuid_on_sqlite,
 )
@@ -93,35 +90,14 @@ class SourceQuery:
 
     def csv_on_sqlite(self) -> Select[Any] | None:
         """The statement that gives each row as a JSON array of texts and integers, with marks, or None likewise."""
-        if len(self.selection.columns) > _MOST_ARGUMENTS:
-            return None
-        written = self._texts(CSV_ON_SQLITE)
-        return None if written is None else self._only([func.json_array(*map(or_null_mark, written))])
+        return self._arrays(CSV_ON_SQLITE)
 
-    def pages_on_sqlite(self, *, is_guarded: bool) -> "Pages | None":
-        """The statement that gives all rows at once, or None likewise. What may be a formula is only marked where that
-        is wanted."""
-        written = self._texts(CSV_ON_SQLITE if is_guarded else PAGE_ON_SQLITE)
-        table = self._whole_table()
-        if table is None or written is None or len(written) > _MOST_ARGUMENTS:
-            return None
-        kinds: list[str] = []
-        parts: list[ColumnElement[Any]] = []
-        for kind, cells in groupby(
-            zip(self.selection.columns, self.chosen, written, strict=True),
-            lambda cell: cell[0].type if cell[0].type in OF_ONE_WIDTH else "",
-        ):
-            if kind:
-                for _, stored, _ in cells:
-                    kinds.append(kind)
-                    parts.append(paged(_marked(stored, stored)))
-            else:
-                kinds.append("")
-                parts.append(paged(func.json_array(*(_marked(stored, cell) for _, stored, cell in cells))))
-        return Pages(table.name, self._only([func.count(), *parts]), kinds)
+    def arrow_on_sqlite(self) -> Select[Any] | None:
+        """The same for Arrow: no formulas are guarded."""
+        return self._arrays(CSV_FOR_ARROW_ON_SQLITE)
 
-    def _whole_table(self) -> Table | None:
-        """The table, where the rows are just all of its rows, in any order; else None."""
+    def whole_table(self) -> str | None:
+        """The name of a table, where the rows are just all of its rows, in any order; else None."""
         statement = self.statement
         if not isinstance(statement, Select):
             return None
@@ -130,7 +106,13 @@ class SourceQuery:
             return None
         has_rowid = not any(column.name.lower() == "rowid" for column in table.columns)
         is_simple = str(statement).endswith(f"FROM {DefaultDialect().identifier_preparer.format_table(table)}")
-        return table if has_rowid and is_simple and all(map(_is_of_one_row, self.chosen)) else None
+        return table.name if has_rowid and is_simple and all(map(_is_of_one_row, self.chosen)) else None
+
+    def _arrays(self, forms: Forms) -> Select[Any] | None:
+        written = self._texts(forms)
+        if written is None or len(written) > _MOST_ARGUMENTS:
+            return None
+        return self._only([func.json_array(*map(or_null_mark, written)).label("line")])
 
     def _as_text(self, forms: Forms) -> Select[Any] | None:
         written = self._texts(forms)
@@ -153,16 +135,6 @@ class SourceQuery:
         raise SourceError("a query with DISTINCT or UNION can't be exported: select from it as a subquery")
 
 
-@dataclass(frozen=True, slots=True)
-class Pages:
-    """A statement that gives the number of a table's rows, and their columns as texts: each column of a kind whose
-    values are all of one width, and what is between those as JSON arrays, whose kind is empty."""
-
-    table: str
-    statement: Select[Any]
-    kinds: Sequence[str]
-
-
 _MOST_ARGUMENTS = 100  # of a function in SQLite
 
 
@@ -172,11 +144,6 @@ def _is_of_one_row(expression: ColumnElement[Any]) -> bool:
         isinstance(part, (FunctionElement, Over, SelectBase, TextClause, ColumnClause)) and not isinstance(part, Column)
         for part in iterate(expression)
     )
-
-
-def _marked(stored: ColumnElement[Any], cell: ColumnElement[Any]) -> ColumnElement[Any]:
-    """What is written of a value of a table, marked where it may be missing."""
-    return cell if isinstance(stored, Column) and not stored.nullable else or_null_mark(cell)
 
 
 def _is_stored_plainly(column: ExportColumn, kind: TypeEngine[Any]) -> bool:
