@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -14,20 +14,22 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.asgi_client import BROWSER_HEADERS
 from benchmarks.distributions import write_config, write_distribution
-from benchmarks.measurement import Section, Table, Target, hold, interleave
+from benchmarks.measurement import Section, Series, Table, Target, hold, interleave
 from benchmarks.peers.powerstrip_configs import with_features
 from benchmarks.peers.shop import PREFIX
 
-ROUNDS = 21
+PAIRS = 9
+ROUNDS = 3
 CONNECTIONS = 16
 SECONDS = 1.0
 START_TIMEOUT = 30.0
 
 METHOD = f"""Two servers with the same plugins, the same limits and one worker: `powerstrip serve`, whose `Dispatcher`
 leases the current generation to each request, and uvicorn with that application alone, which could never be replaced.
-{ROUNDS} interleaved rounds of {SECONDS} s with {CONNECTIONS} connections. What is compared is the server's processor
-time for a request, so that what else the machine does takes no part; its reciprocal are the requests that a core can
-answer in a second."""
+{PAIRS} pairs of processes, for a process keeps the luck of its hash seed and its places in memory, some percent, as
+long as it lives; {ROUNDS} interleaved rounds of {SECONDS} s with {CONNECTIONS} connections for each pair. What is
+compared is the server's processor time for a request, so that what else the machine does takes no part; its reciprocal
+are the requests that a core can answer in a second."""
 
 DIRECT, DISPATCHED = "the application served directly", "through the Dispatcher"
 
@@ -45,13 +47,23 @@ async def _measure(folder: Path) -> Section:
         DIRECT: [sys.executable, "-m", "benchmarks.serve_application", "--config", config],
         DISPATCHED: [sys.executable, "-m", "powerstrip", "serve", "--config", config],
     }
+    pairs = [await _measure_pair(folder, commands) for _ in range(PAIRS)]
+    series = [_joined(same) for same in zip(*pairs, strict=True)]
+    table = Table(title="A request: processor time of the server", unit="µs", series=series, bases=[DIRECT])
+    return Section(key="S", title="The price of live reload", method=METHOD, tables=[table], targets=_targets(table))
+
+
+async def _measure_pair(folder: Path, commands: Mapping[str, Sequence[str]]) -> list[Series]:
+    """With two servers that have just started."""
     async with AsyncExitStack() as stack:
         servers = {name: await stack.enter_async_context(_serving(folder, line)) for name, line in commands.items()}
         trials = {name: partial(_microseconds, pid, port) for name, (pid, port) in servers.items()}
         await interleave(1, trials)
-        series = await interleave(ROUNDS, trials)
-    table = Table(title="A request: processor time of the server", unit="µs", series=series, bases=[DIRECT])
-    return Section(key="S", title="The price of live reload", method=METHOD, tables=[table], targets=_targets(table))
+        return await interleave(ROUNDS, trials)
+
+
+def _joined(same: Sequence[Series]) -> Series:
+    return Series(name=same[0].name, samples=[sample for series in same for sample in series.samples])
 
 
 def _targets(table: Table) -> list[Target]:
