@@ -33,7 +33,9 @@ class OpenDatabase:
     async def adapt(self, hooks: HookCalls) -> Callable[[], None]:
         """Make the tables that plugins bring now; returns what tells their observers. Raises MigrationError."""
         observers, histories = _observers(hooks), collect_histories(hooks)
-        await _bring_up_to_date(Migrations(self._engines.migrate, histories), self._migrate)
+        known = self.migrations.select(None)  # up to date since they came
+        coming = [history for history in histories if history not in known]
+        await _bring_up_to_date(Migrations(self._engines.migrate, coming), self._migrate)
 
         def switch_over() -> None:
             self._watch.tell(observers)
