@@ -247,14 +247,14 @@ def start_shared(request, tmp_path_factory) -> Iterator[Start]:
 
 
 @pytest.fixture(scope="module")
-def start_shared_on_sqlite(request, tmp_path_factory) -> Callable[[], AbstractAsyncContextManager[Api]]:
+def start_shared_on_sqlite(request, tmp_path_factory) -> Start:
     """The same on SQLite, each with a database of its own."""
 
     @asynccontextmanager
-    async def running() -> AsyncGenerator[Api]:
+    async def running(**settings: Any) -> AsyncGenerator[Api]:
         folder = tmp_path_factory.mktemp("shared")
         for url in fresh_url("sqlite", request, folder):
-            async with starter(ConfigBuilder(folder), url, folder)() as api:
+            async with starter(ConfigBuilder(folder), url, folder)(**settings) as api:
                 yield api
 
     return running

@@ -72,10 +72,10 @@ def may(role, access):
     return permissions is not None and name in permissions
 
 
-@pytest.fixture
-async def everybody(start_on_sqlite):
+@pytest.fixture(scope="module")
+async def everybody(start_shared_on_sqlite):
     """An application with somebody of each role; gives it and a function that makes headers for a role."""
-    async with start_on_sqlite(roles=GRANTED, sign_in={"client_failures": 1000}) as api:
+    async with start_shared_on_sqlite(roles=GRANTED, sign_in={"client_failures": 1000}) as api:
         for role in ROLES:
             if role != "stranger":
                 await api.sign_up(f"the_{role}")

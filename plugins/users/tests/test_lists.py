@@ -147,9 +147,8 @@ async def test_what_is_special_in_sql_is_text_in_a_search(people, wanted, names)
 @pytest.mark.parametrize(
     "sort", ["created_at", "-created_at", "updated_at", "-updated_at", "username", "-username", "email", "-email"]
 )
-async def test_both_versions_sort_alike_and_one_after_the_other(changing_people, sort):
-    api, admin = changing_people
-    await api.put("/users/me", {"full_name": "Changed"}, headers=admin)
+async def test_both_versions_sort_alike_and_one_after_the_other(people, sort):
+    api, admin = people
 
     names = await found(api, admin, sort=sort)
 
@@ -274,16 +273,17 @@ async def test_cursors_lead_through_everybody_once(people):
     assert flat(pages) == everybody
 
 
-@pytest.mark.parametrize("sort", ["created_at", "-created_at", "updated_at", "-updated_at", "username", "-email"])
-async def test_equals_are_neither_skipped_nor_repeated(start, clock, sort):
+async def test_equals_are_neither_skipped_nor_repeated(start, clock):
     """Fifty accounts of one moment: only their ids tell them apart."""
+    sorts = ("created_at", "-created_at", "updated_at", "-updated_at", "username", "-email")
     async with start(clock=clock) as api:
         admin = await api.admin()
         await api.add(f"user{number:02}" for number in range(50))
 
-        pages = await walk(api, admin, f"/api/v2/users/?limit=7&sort={sort}")
+        seen = {sort: flat(await walk(api, admin, f"/api/v2/users/?limit=7&sort={sort}")) for sort in sorts}
 
-    assert sorted(flat(pages)) == sorted([*(f"user{number:02}" for number in range(50)), "root"])
+    everybody = sorted([*(f"user{number:02}" for number in range(50)), "root"])
+    assert {sort: sorted(names) for sort, names in seen.items()} == dict.fromkeys(sorts, everybody)
 
 
 async def test_cursors_keep_their_place_when_accounts_come_and_go(changing_people):
