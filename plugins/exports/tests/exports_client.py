@@ -10,6 +10,7 @@ class Client:
 
     def __init__(self, api, path, caller):
         self.messages = []
+        self.is_asked = False
         self.may_read = asyncio.Semaphore(0)
         self.left = asyncio.Event()
         self.changed = asyncio.Event()
@@ -33,7 +34,8 @@ class Client:
         self.task = asyncio.create_task(api.app(scope, self._receive, self._send))
 
     async def _receive(self):
-        if not self.messages and not self.left.is_set():
+        if not self.is_asked:
+            self.is_asked = True
             return {"type": "http.request", "body": b"", "more_body": False}
         await self.left.wait()
         return {"type": "http.disconnect"}
