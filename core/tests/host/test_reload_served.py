@@ -28,11 +28,11 @@ class TestOneProcess:
             words = served.words()
             done = served.command("reload")
 
-            assert (planned.returncode, words) == (0, {"first"})
+            assert (planned.exit_code, words) == (0, {"first"})
             assert planned.stdout == (
                 "generation 2 would serve\n  wilful  restarted     changed: word\n  changes GET /word: responses\n"
             )
-            assert (done.returncode, served.words()) == (0, {"second"})
+            assert (done.exit_code, served.words()) == (0, {"second"})
             assert done.stdout == "generation 2 serves\n  wilful  restarted     changed: word\n"
 
     def test_a_config_that_is_wrong_changes_nothing_and_is_explained(self, serve):
@@ -40,7 +40,7 @@ class TestOneProcess:
             served.write(wrod="second")
             done = served.command("reload")
 
-            assert done.returncode == 1
+            assert done.exit_code == 1
             assert "unknown key 'wrod'" in done.stderr
             assert "did you mean 'word'?" in done.stderr
             assert "generation 1 goes on" in done.stderr
@@ -110,7 +110,7 @@ class TestOneProcess:
             served.process.stop()
             done = served.command("status")
 
-            assert done.returncode == 1
+            assert done.exit_code == 1
             assert "no server of" in done.stderr
 
     def test_a_plugin_that_is_installed_meanwhile_can_be_switched_on(self, serve, wilful, write_distribution, tmp_path):

@@ -4,8 +4,6 @@ import hashlib
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 
 import httpx2
@@ -22,18 +20,13 @@ def wait_for(condition, what):
     return found
 
 
-def powerstrip(config, folder, *line, **environ):
-    typed = [sys.executable, "-m", "powerstrip", *line, "--config", str(config)]
-    subprocess.run(typed, cwd=folder, env={**os.environ, **environ}, capture_output=True, timeout=100, check=True)
-
-
 def sign_in(base_url):
     answer = httpx2.post(f"{base_url}/api/v1/auth/token", data={"username": "root", "password": PASSWORD})
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
 
 def test_a_job_whose_process_is_killed_ends_whole_in_the_next_one(
-    powerstrip_process, powerstrip_config, sqlite_url, tmp_path
+    powerstrip_process, powerstrip_config, type_line, sqlite_url, tmp_path
 ):
     plugins = {
         "database": {"url": sqlite_url},
@@ -42,8 +35,9 @@ def test_a_job_whose_process_is_killed_ends_whole_in_the_next_one(
     }
     config = powerstrip_config(plugins)
     admin = ("--email", "root@example.com", "--username", "root")
-    powerstrip(config, tmp_path, "users", "create-admin", *admin, POWERSTRIP_ADMIN_PASSWORD=PASSWORD)
-    powerstrip(config, tmp_path, "users", "seed", "10000", "--yes")
+    password = {"POWERSTRIP_ADMIN_PASSWORD": PASSWORD}
+    assert type_line("users", "create-admin", *admin, "--config", config, env=password).exit_code == 0
+    assert type_line("users", "seed", "10000", "--yes", "--config", config).exit_code == 0
     folder = tmp_path / "data" / "exports"
     with powerstrip_process(plugins) as served:
         asked = {"source": "users", "format": "excel"}
