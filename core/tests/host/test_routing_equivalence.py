@@ -97,7 +97,7 @@ def plugin_with(declared: Declared) -> type[Plugin[PluginSettings]]:
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate Operation ID")
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(declared=declarations.map(without_conflicts), asked=requests)
 def test_random_routes_answer_random_requests_as_fastapi_does(compose_plugins, declared, asked):
     ordered = TestClient(fastapi_of(declared))
