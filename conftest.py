@@ -23,6 +23,11 @@ pytest_plugins = ["powerstrip_database.testing", "powerstrip_redis.testing"]
 START_LIMIT = 100.0  # seconds, on a machine that does much else
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What may take long begins first: the end is not one process with a long test and others with none."""
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+
+
 class BucketServer:
     """A SeaweedFS of the tests' own, which speaks the protocol of S3. It has room for one bucket, made by the first
     write: tests stay apart by a prefix."""
