@@ -1,6 +1,7 @@
 """A reload that fails, at whatever step, leaves the generation that serves as it was."""
 
 import asyncio
+import sys
 import threading
 from contextlib import asynccontextmanager
 
@@ -15,6 +16,7 @@ from powerstrip import (
     StartError,
     hookimpl,
 )
+from powerstrip.host.supervisor import Supervisor
 
 pytestmark = pytest.mark.anyio
 
@@ -42,6 +44,18 @@ class TestFailures:
         outcome = reloading.supervisor.last_reload
         assert (outcome.succeeded, outcome.generation) == (False, 1)
         assert "second" in outcome.reason
+
+    async def test_an_import_that_fails_at_the_first_start_is_told_as_it_failed_the_first_time(
+        self, powerstrip_config, tmp_path, monkeypatch, write_distribution
+    ):
+        source = "from lamp_tables import tables\nassert not tables, 'made twice'\ntables.append(1)\nundefined"
+        modules = {"lamp_tables": "tables = []", "lamp_plugin": source}
+        write_distribution(tmp_path / "lib", "powerstrip-lamp", modules, {"lamp": "lamp_plugin:Lamp"})
+        monkeypatch.syspath_prepend(tmp_path / "lib")
+
+        with pytest.raises(CompositionError, match="name 'undefined' is not defined"):
+            await Supervisor([powerstrip_config({"lamp": True})], environ={}).reload()
+        sys.modules.pop("lamp_tables")
 
     async def test_a_plugin_that_hangs_while_it_is_built_is_given_up_until_it_hangs_no_more(self, served):
         hangs, go_on = threading.Event(), threading.Event()

@@ -4,8 +4,7 @@ import difflib
 import heapq
 import traceback
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -73,26 +72,22 @@ class Composition:
         return replace(self, members=rest, skipped=gone | orphans)
 
 
-def import_plugins(config: Config, discovery: Discovery) -> None:
-    """Import the enabled plugins; what can't be imported is for `compose` to tell."""
-    for name, section in config.plugins.items():
-        if section.enabled and name in discovery.plugins:
-            with owned_by(name), suppress(*CONTAINED):
-                discovery.plugins[name].load()
-
-
-def compose(config: Config, discovery: Discovery) -> Composition:
+def compose(config: Config, discovery: Discovery, on_import: Callable[[], None] = lambda: None) -> Composition:
     """Import the enabled plugins, check them against one another and put them in order.
 
-    Raises CompositionError with everything that is wrong, the errors of a config that was only read included
-    (ConfigError when there are no others). A plugin whose section says
-    `on_failure: skip` is left out instead, and takes along what requires it.
+    `on_import` is called when their code is in memory and nothing is made of it yet. Raises CompositionError with
+    everything that is wrong, the errors of a config that was only read included (ConfigError when there are no
+    others). A plugin whose section says `on_failure: skip` is left out instead, and takes along what requires it.
     """
     draft = _Draft(config, discovery)
-    for name, section in config.plugins.items():
-        if section.enabled:
-            with owned_by(name):
-                draft.admit(name, section)
+    enabled = [section for section in config.plugins.values() if section.enabled]
+    for section in enabled:
+        with owned_by(section.name):
+            draft.load(section.name)
+    on_import()
+    for section in enabled:
+        with owned_by(section.name):
+            draft.admit(section)
     draft.check_conflicts()
     members = draft.satisfied_members()
     draft.check_sharing(members)
@@ -110,20 +105,28 @@ class _Draft:
     def __init__(self, config: Config, discovery: Discovery) -> None:
         self.config = config
         self.discovery = discovery
+        self.loaded: dict[str, type[AnyPlugin] | Finding] = {}  # classes, or why there is none
         self.members: dict[str, Member] = {}
         self.skipped: dict[str, Skipped] = {}
         self.findings: list[Finding] = []
 
-    def admit(self, name: str, section: PluginSection) -> None:
-        """Import one plugin, check its settings and make it."""
+    def load(self, name: str) -> None:
+        """Import one plugin. Once: what has failed halfway may fail for another reason the next time."""
         installed = self.discovery.plugins.get(name)
         if installed is None:
-            self.refuse(section, [self._not_installed(name)])
+            self.loaded[name] = self._not_installed(name)
             return
         try:
-            plugin_class = installed.load()
+            self.loaded[name] = installed.load()
         except CONTAINED as error:
-            self.refuse(section, [self._finding(name, "plugin.import-failed", f"can't be imported: {_brief(error)}")])
+            self.loaded[name] = self._finding(name, "plugin.import-failed", f"can't be imported: {_brief(error)}")
+
+    def admit(self, section: PluginSection) -> None:
+        """Check the settings of one plugin and make it."""
+        name = section.name
+        plugin_class = self.loaded[name]
+        if isinstance(plugin_class, Finding):
+            self.refuse(section, [plugin_class])
             return
         findings = self._api_findings(name, plugin_class)
         try:
@@ -136,7 +139,7 @@ class _Draft:
         if findings:
             self.refuse(section, findings)
             return
-        self.members[name] = Member(name, installed, plugin, section)
+        self.members[name] = Member(name, self.discovery.plugins[name], plugin, section)
 
     def refuse(self, section: PluginSection, findings: list[Finding], member: Member | None = None) -> None:
         """Report what is wrong with a plugin, or leave it out when its section says so."""

@@ -14,7 +14,7 @@ from powerstrip.contract.health import ReloadOutcome
 from powerstrip.host.application import inspect_again
 from powerstrip.host.building import Builder
 from powerstrip.host.calls import Leases
-from powerstrip.host.composition import Composition, Skipped, compose, import_plugins
+from powerstrip.host.composition import Composition, Skipped, compose
 from powerstrip.host.config.config import Config, read_config
 from powerstrip.host.config.files import Files, KeptFiles, Sighting
 from powerstrip.host.config.settings import ServerSettings
@@ -236,10 +236,8 @@ class Supervisor:
 
     def _compose(self, config: Config, lost: Mapping[str, Skipped]) -> Composition:
         discovery = self._installations.discover()
-        if self.current is None:
-            import_plugins(config, discovery)
-            self._on_import()
-        composition = compose(config, discovery)
+        is_first = self.current is None
+        composition = compose(config, discovery, self._on_import) if is_first else compose(config, discovery)
         for name, skipped in lost.items():
             if name not in composition.skipped:
                 composition = composition.skip(name, skipped.reason, skipped.findings)
