@@ -36,6 +36,16 @@ class SlowClient:
                 await asyncio.sleep(0)
 
 
+class QuickClient(SlowClient):
+    """Takes every message at once, as a wire and as its owner."""
+
+    is_direct = True
+
+    def write(self, frame):
+        self.taken.append(frame[2:].decode())
+        return True
+
+
 @pytest.mark.parametrize("when_full", ["disconnect", "drop_oldest", "coalesce"])
 async def test_what_waits_goes_out_first_then_what_was_missed_then_what_was_kept_back(when_full):
     client = SlowClient()
@@ -78,3 +88,14 @@ async def test_a_replay_behind_what_waits_costs_the_client_nothing_of_its_bound(
 
     assert client.taken[-3:] == ["new 0", "new 1", "new 2"]
     assert client.troubles == []
+
+
+async def test_a_quick_client_is_told_at_once_what_was_dropped_of_what_was_kept_back():
+    client = QuickClient()
+    outlet = Outlet(client, client, QueueSettings(messages=1, when_full="drop_oldest"), is_socket=True)
+    outlet.hold()
+    for number in range(3):
+        outlet.push(Frame(f"{number}", key=("topic", "type")))
+    outlet.release([Frame("missed")])
+
+    assert client.taken == ["missed", "dropped 2", "2"]

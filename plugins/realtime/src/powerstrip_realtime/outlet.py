@@ -94,6 +94,8 @@ class Outlet:
                 self.push(frame)
             else:
                 self._enqueue_replayed(frame)
+        if self._dropped and self._writer is None:  # a writer would tell of it
+            self.push(self._take_dropped())
         for frame in kept:
             self.push(frame)
 
@@ -184,14 +186,17 @@ class Outlet:
 
     def _next(self, queue: deque[Frame]) -> Frame:
         if self._dropped:
-            count, self._dropped = self._dropped, 0
-            return self._owner.dropped(count)
+            return self._take_dropped()
         frame = queue.popleft()
         if self._replayed:
             self._replayed -= 1
         else:
             self._size -= frame.size
         return frame
+
+    def _take_dropped(self) -> Frame:
+        count, self._dropped = self._dropped, 0
+        return self._owner.dropped(count)
 
     def _give_up(self, trouble: Trouble) -> None:
         if not self._is_shut:
