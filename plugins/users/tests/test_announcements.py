@@ -1,9 +1,13 @@
 """What is told of accounts goes through the outbox where there is one: with the commit, and as surely as it."""
 
 import sqlite3
+from contextlib import contextmanager
 
 import httpx2
 import pytest
+from sqlalchemy import Engine, event
+
+from powerstrip_users.access import AccessChanges
 
 # Ends the process the moment a transaction with an account in it is committed, and before anything else is done.
 KILLED_BY_A_COMMIT = """
@@ -57,6 +61,18 @@ async def test_a_session_that_is_ended_is_dead_at_once(api):
     assert (await api.get("/users/me", headers=user)).status_code == 401
 
 
+async def test_a_change_succeeds_though_what_has_changed_can_not_be_read_right_after_its_commit(start_on_sqlite):
+    async with start_on_sqlite(plugins={"realtime": True}) as api:
+        user = await api.user()
+
+        with unreadable("users_access_changes"):
+            answer = await api.post("/auth/logout", {}, headers=user)
+        await api.services[AccessChanges].read()
+
+        assert answer.status_code == 204
+        assert (await api.get("/users/me", headers=user)).status_code == 401
+
+
 async def test_a_bulk_update_is_announced_as_one_and_account_by_account(api):
     admin, ids = await api.admin(), await api.add(["user0", "user1"])
     await api.until(lambda: is_empty(api))
@@ -90,6 +106,20 @@ def test_an_event_outlives_a_process_that_is_killed_right_after_the_commit(power
     with sqlite3.connect(tmp_path / "data.db") as database:
         stored = database.execute("SELECT username, type FROM users, realtime_outbox").fetchall()
     assert stored == [("ada", "user.created")]
+
+
+@contextmanager
+def unreadable(table):
+    """A database that refuses to read a table, and does all else."""
+
+    def spoil(_connection, _cursor, sql, parameters, *_others):
+        return ("SELECT nothing", ()) if sql.startswith(f"SELECT {table}.") else (sql, parameters)
+
+    event.listen(Engine, "before_cursor_execute", spoil, retval=True)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "before_cursor_execute", spoil)
 
 
 async def heard(events, count):

@@ -1,5 +1,6 @@
 """What happened, told on the event bus once it is committed."""
 
+import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from powerstrip import Event, EventBus, EventOutbox, Services
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +65,17 @@ class Announcements:
         return self._announce(session, "users.bulk_updated", user_ids=ids, actor_id=actor, access_changed=True)
 
     async def publish(self, *announcements: Announcement) -> None:
-        """Called after the commit. This process knows of dead access tokens when it returns."""
+        """Called after the commit. This process knows of dead access tokens when it returns; or, if they can't be read
+        now, when they are read the next time (`AccessChanges.follow`): what is committed is no failure any more."""
         bus = self._services[EventBus]
         for announcement in announcements:
             if not announcement.is_stored:
                 await bus.publish(announcement.event)
         if any(announcement.is_stored and announcement.access_changed for announcement in announcements):
-            await self._on_access_change()
+            try:
+                await self._on_access_change()
+            except Exception:
+                logger.exception("access has changed, and what has can't be read yet")
 
     def _announce(self, session: AsyncSession, kind: str, **data: Any) -> Announcement:
         event = Event(kind, kind, data)
