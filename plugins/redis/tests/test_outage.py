@@ -125,6 +125,22 @@ async def test_a_server_that_refuses_to_read_events_is_logged_once_at_each_end(r
     assert told(caplog) == ["the event log can't be read", "the event log can be read again"]
 
 
+async def test_a_server_that_has_no_room_for_the_reader_of_events_is_logged_once_at_each_end(
+    running, valkey, caplog, until
+):
+    caplog.set_level(logging.INFO, logger="powerstrip_redis")
+    async with running({"events": {"carry": True}, "pool_size": 1}) as connections:
+        await until(lambda: b"cmd=xread" in valkey.command("CLIENT", "LIST"))
+        [room] = (await connections.client.config_get("maxclients")).values()
+        await connections.client.config_set("maxclients", 1)
+        await connections.client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        await until(lambda: told(caplog))
+        await connections.client.config_set("maxclients", room)
+        await until(lambda: len(told(caplog)) > 1)
+
+    assert told(caplog) == ["the event log can't be read", "the event log can be read again"]
+
+
 def told(caplog):
     return [record.message for record in caplog.records if record.name.startswith("powerstrip_redis")]
 

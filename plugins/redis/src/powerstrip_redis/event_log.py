@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import uuid4
 
-from redis.exceptions import ClusterDownError, NoScriptError, RedisClusterException, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from powerstrip import Event, EventLog, LogEntry, LogListener, LogPosition, Replay, Retention
 from powerstrip_redis.clients import RedisClient
@@ -115,23 +115,24 @@ class RedisEventLog(EventLog):
 
     async def read(self) -> None:
         """Tell listeners of what is appended anywhere, for ever."""
-        is_refused = False
+        failures = 0  # without having read anything in between
         while True:
             try:
                 async with self._connections.blocking(_LOOK_INTERVAL) as client:
                     await self._begin(client)
                     while True:
                         await self._read(client)
-                        if is_refused:
+                        if failures > 1:
                             logger.info("the event log can be read again")
-                        is_refused = False
+                        failures = 0
             except (RedisError, RedisClusterException, OSError, TimeoutError, RedisUnavailable) as error:
-                if _is_refusal(error):
-                    if not is_refused:
-                        logger.warning("the event log can't be read", extra={"reason": f"{error}"})
-                    is_refused = True
+                # Of a server that is away the circuit breaker tells, which is asked below: once for all who use it.
+                # What fails again after that fails although the server is there.
+                failures += 1
+                if failures == 2:
+                    logger.warning("the event log can't be read", extra={"reason": f"{type(error).__name__}: {error}"})
+                if failures > 1:
                     await asyncio.sleep(_LOOK_INTERVAL)
-                # Of a server that is away the circuit breaker tells, which this asks: once for all who use it.
                 await self._connections.wait_until_available()
 
     async def flush(self) -> None:
@@ -255,11 +256,6 @@ async def _run(client: RedisClient, script: str, keys: Sequence[str], arguments:
         return await client.evalsha(digest, len(keys), *keys, *arguments)
     except NoScriptError:  # a server that was restarted knows none
         return await client.eval(script, len(keys), *keys, *arguments)
-
-
-def _is_refusal(error: Exception) -> bool:
-    """Whether the server is there, and does not do what it was asked for."""
-    return isinstance(error, ResponseError) and not isinstance(error, ClusterDownError)
 
 
 def _digest(script: str) -> str:
