@@ -56,7 +56,7 @@ limits: .venv/.installed-dev ## Count on one key with 4 processes x 500 clients,
 exports-proof: .venv/.installed-dev ## Export a million rows and kill 20 jobs: memory, waiting, crashes, files; ROWS=100000 for fewer
 	@for database in sqlite postgresql; do $(BIN)/python -m benchmarks.exports_proof --rows $(ROWS) --kills 20 --database $$database $(if $(ONLY),--only $(ONLY)) || exit 1; done
 
-soak: .venv/.installed-bench .venv/.installed-dev ## Losses under faults, leaks, slow and idle clients, 700 reloads; SOAK="loss reload" chooses parts
+soak: .venv/.installed-bench .venv/.installed-dev ## Losses under faults, leaks, slow and idle clients, 900 reloads; SOAK="loss reload" chooses parts
 	@$(BIN)/python -m benchmarks.soak $(SOAK)
 
 browser: .venv/.installed-dev ## The demo page of realtime and names of exports, in headless Chromium, which has to be there
