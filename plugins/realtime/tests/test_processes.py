@@ -1,6 +1,8 @@
 """Several processes that share a log behave as one."""
 
 import json
+import signal
+import time
 
 import httpx2
 import pytest
@@ -130,12 +132,23 @@ def test_two_real_processes_are_one(powerstrip_process, redis_url, tmp_path):
             token = http.post("/auth/token", data={"username": "ada", "password": PASSWORD}).json()["access_token"]
             with connected(other, {"Authorization": f"Bearer {token}"}) as socket:
                 socket.recv(20)
+                reload(other)
                 other.process.terminate()
                 with pytest.raises(websockets.ConnectionClosed):
                     socket.recv(20)
                 assert socket.close_code == 1012
                 assert json.loads(socket.close_reason)["retry_ms"] > 0
             assert "secret" not in other.log  # uvicorn would log the query of each handshake
+
+
+def reload(served):
+    """Let another generation serve; who is connected stays with the one before."""
+    served.config.write_text(f"{served.config.read_text()}\napi: {{prefix: /another}}\n")
+    served.process.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + 60
+    while "reloaded" not in served.log:
+        assert time.monotonic() < deadline, served.log
+        time.sleep(0.02)
 
 
 def connected(served, headers):

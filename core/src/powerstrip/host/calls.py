@@ -146,15 +146,6 @@ class Leases:
         """The calls of which nobody knows yet who answers them."""
         return [call for call in self.calls if call.owner is None]
 
-    async def only_brief(self, seconds: float) -> None:
-        """Wait until no call is left that is meant to stay open, or for so long."""
-        changed = asyncio.Event()
-        with suppress(TimeoutError), self.watched(changed):
-            async with asyncio.timeout(seconds):
-                while any(call.is_lasting and not call.finished for call in self.calls):
-                    await changed.wait()
-                    changed.clear()
-
     @contextmanager
     def watched(self, changed: asyncio.Event) -> Iterator[None]:
         """Set `changed` whenever a call ends, or turns out to be one that stays open."""
@@ -189,6 +180,22 @@ async def wait_for_calls(everywhere: Sequence[Leases], leaving: Collection[str],
         except TimeoutError:
             return False
     return True
+
+
+async def only_brief(everywhere: Sequence[Leases], seconds: float) -> None:
+    """Wait until no call is left that is meant to stay open, or for so long."""
+    changed = asyncio.Event()
+
+    def is_lasting() -> bool:
+        return any(call.is_lasting and not call.finished for leases in everywhere for call in leases.calls)
+
+    with suppress(TimeoutError), ExitStack() as stack:
+        for leases in everywhere:
+            stack.enter_context(leases.watched(changed))
+        async with asyncio.timeout(seconds):
+            while is_lasting():
+                await changed.wait()
+                changed.clear()
 
 
 async def end_calls(calls: Sequence[Call], seconds: float) -> None:

@@ -235,7 +235,7 @@ def _drain_on_signals(supervisor: Supervisor) -> Iterator[None]:
     async def stop_later(generation: Generation, number: int, frame: FrameType | None) -> None:
         await asyncio.sleep(generation.composition.config.server.drain_delay)
         # The server would end WebSockets itself, without a word about when to come back.
-        await generation.leases.only_brief(_GOODBYE_TIME)
+        await supervisor.only_brief(_GOODBYE_TIME)
         stop_server(number, frame)
 
     for number in (signal.SIGTERM, signal.SIGINT):

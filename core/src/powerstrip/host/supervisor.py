@@ -13,7 +13,7 @@ from powerstrip.contract.errors import FindingsError, PowerstripError
 from powerstrip.contract.health import ReloadOutcome
 from powerstrip.host.application import inspect_again
 from powerstrip.host.building import Builder
-from powerstrip.host.calls import Leases
+from powerstrip.host.calls import Leases, only_brief
 from powerstrip.host.composition import Composition, Skipped, compose
 from powerstrip.host.config.config import Config, read_config
 from powerstrip.host.config.files import Files, KeptFiles, Sighting
@@ -171,6 +171,10 @@ class Supervisor:
             self._preparation.cancel()
         if self._prepared is not None:
             await self.abandon(self._prepared, reason)
+
+    async def only_brief(self, seconds: float) -> None:
+        """Wait until no call of any generation is left that is meant to stay open, or for so long."""
+        await only_brief([*self._retired, *([self.current.leases] if self.current else [])], seconds)
 
     async def close(self) -> None:
         """Stop serving: give up a reload that is under way, then drain and stop the current generation."""
