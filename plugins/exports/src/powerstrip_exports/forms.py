@@ -84,7 +84,11 @@ def moment_on_sqlite(cell: Cell) -> Cell:
 
 
 def _moment_marked(cell: Cell) -> Cell:
-    return type_coerce(cell, Text).concat(_mark(MOMENT_END))
+    return _with_t(cell).concat(_mark(MOMENT_END))
+
+
+def _moment_for_arrow(cell: Cell) -> Cell:
+    return type_coerce(cell, Text).concat(literal_column("'Z'"))
 
 
 def _with_t(cell: Cell) -> Cell:
@@ -151,7 +155,7 @@ CSV_FOR_ARROW_ON_SQLITE: Forms = MappingProxyType(
         "text": same,
         "integer": same,
         "boolean": _boolean_on_sqlite,
-        "datetime": _moment_marked,
+        "datetime": _moment_for_arrow,
         "date": same,
         "uuid": _uuid_marked,
         "json": same,
@@ -162,6 +166,6 @@ CSV_ON_SQLITE: Forms = MappingProxyType(
         **CSV_FOR_ARROW_ON_SQLITE,
         "text": _text_marked,
         "json": _text_marked,
-        "datetime": lambda cell: _moment_marked(_with_t(cell)),
+        "datetime": _moment_marked,
     }
 )

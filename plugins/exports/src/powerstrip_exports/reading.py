@@ -1,6 +1,6 @@
 """Where the rows of an export come from, and which way is the fastest."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -73,23 +73,19 @@ class Reading:
         self, engine: Engine, query: SourceQuery, statement: Any, *, bom: bool
     ) -> AsyncGenerator[Piece]:
         yield Piece(0, csv_head(query.selection.columns, bom=bom))
-        pieces = await self._lines_of_table(engine, query, statement)
-        async with aclosing(pieces or self._threads.iterate(sqlite.csv_pieces(engine, statement))) as lines:
-            async for piece in lines:
-                yield piece
+        pages = await self._pages_of_table(engine, query, statement)
+        async with aclosing(pages or self._threads.iterate(sqlite.csv_pieces(engine, statement))) as pieces:
+            async for piece in pieces:
+                # While lines are made of a page, the database makes the next one.
+                lines = piece.data if pages is None else await self._threads.run(sqlite.csv_lines, piece.data)
+                yield Piece(piece.rows, lines)
 
-    async def _lines_of_table(self, engine: Engine, query: SourceQuery, statement: Any) -> AsyncGenerator[Piece] | None:
-        """The rows as pages of CSV, or None where they are not just those of a table."""
+    async def _pages_of_table(self, engine: Engine, query: SourceQuery, statement: Any) -> AsyncGenerator[Piece] | None:
+        """The rows in pages, or None where they are not just those of a table."""
         table = query.whole_table()
         if statement is None or table is None or not await self._threads.run(sqlite.has_rowids, engine, table):
             return None
-        return self._paged(engine, statement)
-
-    async def _paged(self, engine: Engine, statement: Any) -> AsyncGenerator[Piece]:
-        async with aclosing(self._threads.iterate(sqlite.pages_of_table(engine, statement))) as pages:
-            async for page in pages:
-                # Meanwhile the database makes the next one.
-                yield Piece(page.rows, await self._threads.run(sqlite.csv_lines, page.data))
+        return self._threads.iterate(sqlite.pages_of_table(engine, statement))
 
     async def _copied(self, query: SourceQuery, statement: Any, *, bom: bool) -> AsyncGenerator[Piece]:
         async with (
@@ -130,23 +126,26 @@ class Reading:
     async def _parquet_on_sqlite(
         self, engine: Engine, wanted: Wanted, query: SourceQuery, statement: Any
     ) -> AsyncGenerator[Piece]:
-        lines = await self._lines_of_table(engine, query, query.arrow_on_sqlite())
-        if lines is None:
+        pages = await self._pages_of_table(engine, query, query.arrow_on_sqlite())
+        if pages is None:
             pieces = self._threads.iterate(sqlite.encoded_pieces(engine, statement, partial(_encoder, wanted)))
         else:
-            pieces = self._parquet(wanted, (piece.data async for piece in lines))
+            pieces = self._parquet(wanted, (piece.data async for piece in pages), sqlite.csv_lines)
         async with aclosing(pieces):
             async for piece in pieces:
                 yield piece
 
-    async def _parquet(self, wanted: Wanted, pages: AsyncGenerator[bytes]) -> AsyncGenerator[Piece]:
-        """What the database writes as CSV, read by Arrow: no value becomes an object of Python."""
+    async def _parquet(
+        self, wanted: Wanted, pages: AsyncGenerator[bytes], lines: Callable[[bytes], bytes] = bytes
+    ) -> AsyncGenerator[Piece]:
+        """What the database writes as CSV, or in pages that `lines` turns into CSV, read by Arrow: no value becomes an
+        object of Python."""
         encoder: Any = await self._threads.run(_encoder, wanted)
         try:
             yield Piece(0, await self._threads.run(encoder.begin))
             async with aclosing(pages):
                 async for page in pages:
-                    yield Piece(*await self._threads.run(encoder.csv, page))
+                    yield Piece(*await self._threads.run(_arrow_page, encoder, lines, page))
             yield Piece(0, await self._threads.run(encoder.end))
         finally:
             await self._threads.run(encoder.close)
@@ -200,6 +199,11 @@ class Reading:
 
 def _encoder(wanted: Wanted) -> Encoder:
     return encoder_for(wanted.format, wanted.selection.columns, wanted.title, bom=wanted.bom)
+
+
+def _arrow_page(encoder: Any, lines: Callable[[bytes], bytes], page: bytes) -> tuple[int, bytes]:
+    read: tuple[int, bytes] = encoder.csv(lines(page))
+    return read
 
 
 def _query(wanted: Wanted) -> SourceQuery | None:
