@@ -274,6 +274,15 @@ async def test_a_server_that_has_lost_its_memory_is_a_gap(open_log, valkey):
 
 
 @shared
+async def test_a_history_that_the_server_refuses_to_tell_is_not_complete(open_log, valkey):
+    async with open_log() as log:
+        await told(log, "t", 1)
+        valkey.command("SET", "powerstrip:{events}:topics", "something else")
+
+        assert not (await log.since("t", log.position)).is_complete
+
+
+@shared
 async def test_a_server_that_was_emptied_is_a_gap(open_log, valkey):
     listener = Listener()
     async with open_log() as log:

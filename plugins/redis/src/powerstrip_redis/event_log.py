@@ -81,8 +81,8 @@ class RedisEventLog(EventLog):
         try:
             async with self._connections.available() as client:
                 is_complete, *found = await _run(client, SINCE, (self._meta, self._topics), arguments)
-        except RedisUnavailable:
-            return Replay((), is_complete=False)
+        except (RedisError, RedisClusterException, RedisUnavailable):
+            return Replay((), is_complete=False)  # nobody can say what is missing
         entries = [self._entry(position.epoch, name, _fields(flat)) for name, flat in (found[0] if found else ())]
         return Replay(entries, is_complete=bool(is_complete))
 
