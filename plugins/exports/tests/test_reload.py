@@ -1,6 +1,7 @@
 """Sources come and go with the plugins that offer them, and what runs goes on."""
 
 import asyncio
+import json
 
 import pytest
 from exports_sample import Things
@@ -46,12 +47,14 @@ async def test_a_source_and_its_address_go_with_their_plugin_and_come_back(power
         ]
         again = await served.reload({**plugins, "things": True})
         after = await served.get("/api/v1/exports/count", **signed_in(OWNER)).answer()
+        _, listed = await served.get("/api/v1/exports", **signed_in(OWNER)).answer()
 
         assert served.plugin("exports") is exports
     assert (before[0], after[0]) == (200, 200)
     assert changes["exports"] == again["exports"] == "reconfigured"
     assert [status for status, _ in without] == [404, 404, 200]
     assert without[2][1] == b'{"items":[]}'
+    assert "count" in {item["name"] for item in json.loads(listed)["items"]}
 
 
 async def test_a_stream_goes_on_while_others_are_reloaded(powerstrip_reloading, plugins):

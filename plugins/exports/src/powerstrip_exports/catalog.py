@@ -47,10 +47,6 @@ class Catalog:
     def __iter__(self) -> Iterator[OfferedSource]:
         return iter(self._offered.values())
 
-    def is_same(self, other: "Catalog") -> bool:
-        """Whether the other one offers just the same, so that what was built from this one holds for it."""
-        return list(self) == list(other)
-
     def find(self, name: str) -> OfferedSource | None:
         return self._offered.get(name)
 

@@ -45,13 +45,13 @@ _FILE: Mapping[int | str, dict[str, Any]] = {
 }
 
 
-def job_router(catalog: Catalog) -> APIRouter:
-    """The routes of jobs, below `/exports`."""
+def job_router(current: Callable[[], Catalog]) -> APIRouter:
+    """The routes of jobs, below `/exports`; `current` tells what is offered."""
     router = APIRouter(prefix="/exports", tags=["exports"])
     known = responses(SourceNotKnown, Forbidden, ValidationError, ColumnNotKnown, FormatNotInstalled, TooManyJobs)
     router.add_api_route(
         "",
-        _submitter(catalog),
+        _submitter(current),
         methods=["POST"],
         status_code=202,
         name="submit",
@@ -93,7 +93,7 @@ def job_router(catalog: Catalog) -> APIRouter:
     return router
 
 
-def _submitter(catalog: Catalog) -> Callable[..., Any]:
+def _submitter(current: Callable[[], Catalog]) -> Callable[..., Any]:
     async def submit(
         *,
         wanted: JobRequest,
@@ -104,7 +104,7 @@ def _submitter(catalog: Catalog) -> Callable[..., Any]:
         response: Response,
     ) -> JobResponse:
         """Queue an export. `Location` tells how far it is, and then where the file is."""
-        queued = await service.submit(catalog, wanted, caller, asker_of(request, caller))
+        queued = await service.submit(current(), wanted, caller, asker_of(request, caller))
         href = f"{request.url.path.rstrip('/')}/jobs/{queued.id}"
         response.headers["Location"] = href
         response.headers["Retry-After"] = _POLL_AFTER

@@ -10,7 +10,7 @@ from powerstrip_exports.assembly import running_exports
 from powerstrip_exports.catalog import Catalog
 from powerstrip_exports.domain import PERMISSIONS, Permission
 from powerstrip_exports.models import Table
-from powerstrip_exports.routes import export_routes
+from powerstrip_exports.routes import ExportRoutes
 from powerstrip_exports.settings import ExportsSettings
 from powerstrip_exports.worker import JobWorker, Sweep
 
@@ -27,15 +27,12 @@ class Exports(Plugin[ExportsSettings]):
 
     def __init__(self, name: str, settings: ExportsSettings) -> None:
         super().__init__(name, settings)
-        self._routed: tuple[Catalog, Sequence[Routes]] | None = None
+        self._routes = ExportRoutes()
         self._worker: JobWorker | None = None
 
     @hookimpl
     def register_derived_routes(self, hooks: HookCalls) -> Sequence[Routes]:
-        catalog = Catalog(hooks, self.settings)
-        if self._routed is None or not self._routed[0].is_same(catalog):
-            self._routed = (catalog, export_routes(catalog))
-        return self._routed[1]
+        return self._routes.of(Catalog(hooks, self.settings))
 
     @hookimpl
     def register_tables(self) -> Sequence[Tables]:
@@ -62,7 +59,7 @@ class Exports(Plugin[ExportsSettings]):
     @hookimpl
     @asynccontextmanager
     async def lifespan(self, services: Services) -> AsyncGenerator[tuple[object, ...]]:
-        catalog = Catalog(services[HookCalls], self.settings)
+        self._routes.catalog = catalog = Catalog(services[HookCalls], self.settings)
         async with running_exports(catalog, self.settings, services) as provided:
             self._worker = next(one for one in provided if isinstance(one, JobWorker))
             yield provided
@@ -72,6 +69,7 @@ class Exports(Plugin[ExportsSettings]):
         catalog = Catalog(services[HookCalls], self.settings)
 
         def switch_over() -> None:
+            self._routes.catalog = catalog
             if self._worker is not None:
                 self._worker.catalog = catalog
 

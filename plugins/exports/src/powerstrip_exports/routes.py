@@ -1,6 +1,6 @@
 """The list of sources, and a stream of each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -18,7 +18,7 @@ from powerstrip import (
     services_of,
 )
 from powerstrip_exports.callers import asker_of
-from powerstrip_exports.catalog import Catalog, filters_of
+from powerstrip_exports.catalog import Catalog, OfferedSource, filters_of
 from powerstrip_exports.domain import DOCUMENTED_CONTENT
 from powerstrip_exports.encoders import installed_formats
 from powerstrip_exports.errors import ColumnNotKnown, ExportsBusy, ExportTooLarge, FormatNotInstalled, TooManyStreams
@@ -30,18 +30,51 @@ from powerstrip_exports.streams import Streams
 StreamsService = Annotated[Streams, Depends(service(Streams))]
 
 
-def export_routes(catalog: Catalog) -> list[Routes]:
-    """The routes of these sources: below `/exports`, and where a source has an address of its own also there."""
+class ExportRoutes:
+    """The routes of the sources: below `/exports`, and where a source has an address of its own also there.
+
+    Sources come and go with reloads. Those of each are made once, and what does not depend on them too.
+    """
+
+    def __init__(self) -> None:
+        self.catalog: Catalog | None = None
+        """The sources that are offered now."""
+        self._common: Sequence[Routes] = ()
+        self._made: Sequence[tuple[OfferedSource, Sequence[Routes]]] = ()
+
+    def of(self, catalog: Catalog) -> Sequence[Routes]:
+        """The routes of a catalog that is offered now, or will be."""
+        if not self._common:
+            self._common = [Routes(self._list_router()), Routes(job_router(self._current))]
+        made_before = self._made
+        self._made = [(offered, _again(made_before, offered) or _made_of(catalog, offered)) for offered in catalog]
+        return [*self._common, *(routes for _, own in self._made for routes in own)]
+
+    def _current(self) -> Catalog:
+        if self.catalog is None:
+            raise RuntimeError("nobody is answered before the plugin has started")
+        return self.catalog
+
+    def _list_router(self) -> APIRouter:
+        router = APIRouter(prefix="/exports", tags=["exports"])
+        lister = _lister(self._current)
+        router.add_api_route("", lister, methods=["GET"], summary="List what can be exported", name="sources")
+        return router
+
+
+def _again(made: Sequence[tuple[OfferedSource, Sequence[Routes]]], offered: OfferedSource) -> Sequence[Routes] | None:
+    return next((routes for source, routes in made if source == offered), None)
+
+
+def _made_of(catalog: Catalog, offered: OfferedSource) -> Sequence[Routes]:
+    source = offered.source
     router = APIRouter(prefix="/exports", tags=["exports"])
-    router.add_api_route("", _lister(catalog), methods=["GET"], summary="List what can be exported", name="sources")
-    routes = [Routes(router), Routes(job_router(catalog))]
-    for offered in catalog:
-        source = offered.source
-        _add(router, f"/{source.name}", catalog, source, name=f"stream-{source.name}")
-        if source.path is not None:
-            own = APIRouter(tags=["exports"])
-            _add(own, source.path, catalog, source, name=f"stream-{source.name}-here")
-            routes.append(Routes(own, version=source.version))
+    _add(router, f"/{source.name}", catalog, source, name=f"stream-{source.name}")
+    routes = [Routes(router)]
+    if source.path is not None:
+        own = APIRouter(tags=["exports"])
+        _add(own, source.path, catalog, source, name=f"stream-{source.name}-here")
+        routes.append(Routes(own, version=source.version))
     return routes
 
 
@@ -61,10 +94,10 @@ def _add(router: APIRouter, path: str, catalog: Catalog, source: ExportSource, *
     )
 
 
-def _lister(catalog: Catalog) -> Callable[..., Any]:
+def _lister(current: Callable[[], Catalog]) -> Callable[..., Any]:
     async def sources(caller: Annotated[Identity, Depends(current_identity)], request: Request) -> SourceList:
         """What the caller may export, with columns, filters and formats."""
-        base = request.url.path.rstrip("/")
+        base, catalog = request.url.path.rstrip("/"), current()
         return SourceList(
             items=[
                 SourceResponse.of(
