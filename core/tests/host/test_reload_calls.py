@@ -98,3 +98,12 @@ class TestCalls:
         await reloading.reload("{slow: off}")
 
         assert [before, with_it, await reloading.status("/quick")] == [404, 200, 404]
+
+    async def test_a_server_that_is_about_to_stop_says_so_whatever_is_reloaded_meanwhile(self, served):
+        reloading = await served({"one": recording([])})
+        reloading.generation.announce_drain()
+
+        await reloading.reload("{one: {size: 2}}")
+        await reloading.retired()
+
+        assert reloading.generation.step == "draining"

@@ -144,6 +144,8 @@ class Supervisor:
             self.current.succeed(retired)
             for plugin, switch in prepared.switches.items():
                 switch_over(plugin, switch)
+            if retired.step == "draining":  # the server is about to stop, whatever serves until then
+                self.current.announce_drain()
             self._retire(retired)
             self._note(prepared.began, self.current, plan=prepared.plan)
         self._on_swap(self.current.composition.config)
