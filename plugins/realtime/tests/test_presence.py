@@ -2,6 +2,8 @@
 
 import pytest
 
+from powerstrip import EventBus
+
 
 async def follow(client, topic="room:tea"):
     assert (await client.ask(type="subscribe", topic=topic))["ok"] is True
@@ -57,10 +59,35 @@ async def test_what_others_do_in_another_process_is_told_here(start_two):
         assert (await ann.until("presence"))["data"]["left"] == [{"id": "bob", "name": "Bob"}]
 
 
+async def test_a_round_of_many_topics_comes_in_parts_and_nobody_seems_to_leave(start_two, monkeypatch):
+    monkeypatch.setattr("powerstrip_realtime.presence._MOST_TOLD", 2)
+    rooms = [f"room:{name}" for name in ("a", "b", "c", "d", "e")]
+    rounds = []
+
+    async def note(event):
+        if event.data.get("until") == "" and event.data["topics"]:
+            rounds.append(event)
+
+    async with start_two(presence_interval=0.05) as (one, other), one.socket(one.ann) as ann:
+        for room in rooms:
+            await follow(ann, room)
+        async with other.socket(other.bob, f"/ws?topics={','.join(rooms)}"):
+            joined = [await ann.until("presence") for _ in rooms]
+            with one.services[EventBus].subscribe("realtime.presence", note):
+                await one.until(lambda: len(rounds) >= 3)
+            assert await ann.is_silent()
+        left = [await ann.until("presence") for _ in rooms]
+
+    bob = [{"id": "bob", "name": "Bob"}]
+    assert sorted(message["topic"] for message in joined) == rooms
+    assert [message["data"]["left"] for message in left] == [bob] * 5
+    assert {event.data["after"] for event in rounds} == {"room:d"}
+
+
 async def test_who_was_in_a_process_that_has_died_leaves_with_it(start, fake_clock):
     async with start(clock=fake_clock, presence_interval=0.05) as api, api.socket(api.ann) as ann:
         await follow(ann)
-        told = {"process": "another", "topics": {"room:tea": {"zoe": "Zoe"}}}
+        told = {"process": "another", "topics": {"room:tea": {"zoe": "Zoe"}}, "after": "", "until": ""}
         await api.publish("realtime.presence", told, "realtime.presence")
         assert (await ann.until("presence"))["data"]["joined"] == [{"id": "zoe", "name": "Zoe"}]
 

@@ -74,7 +74,7 @@ async def test_presence_is_that_of_all_processes(start_two):
 async def test_who_was_in_a_process_that_fell_silent_is_forgotten(start, fake_clock):
     async with start(clock=fake_clock, presence_interval=10) as api, api.socket(api.ann) as ann:
         await ann.ask(type="subscribe", topic="room:tea")
-        told = {"process": "killed", "topics": {"room:tea": {"bob": "Bob"}}}
+        told = {"process": "killed", "topics": {"room:tea": {"bob": "Bob"}}, "after": "", "until": ""}
         await api.publish("realtime.presence", told, "realtime.presence")
         assert (await ann.ask(type="presence", topic="room:tea"))["data"]["count"] == 2
         fake_clock.advance(31)

@@ -1,7 +1,7 @@
 """Who listens to a topic, in all processes, and who comes and goes."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +16,7 @@ from powerstrip_realtime.topics import Topics
 TOPIC = "realtime.presence"
 _SILENT_FOR = 3  # intervals after which a process is taken for dead
 _MOST_SHOWN = 100
-_MOST_TOLD = 1_000
+_MOST_TOLD = 1_000  # topics in one event
 _PAUSE = 0.1  # seconds for which changes are collected: a page that is loaded anew neither leaves nor joins
 
 Members = Mapping[str, str]
@@ -80,7 +80,8 @@ class Attendance:
         if "changes" in data:
             now = before | {topic: _changed(before.get(topic, {}), **how) for topic, how in data["changes"].items()}
         else:
-            now = data["topics"]
+            told, after, until = data["topics"], data["after"], data["until"]
+            now = told | {topic: who for topic, who in before.items() if topic <= after or (until and topic > until)}
         self._elsewhere[data["process"]] = (self._clock.monotonic() + _SILENT_FOR * self._interval, now)
         for topic in self._followers.keys() & (before.keys() | now.keys()):
             self._note_change(topic)
@@ -106,7 +107,8 @@ class Attendance:
     async def _tell_everything(self) -> None:
         here = self._everybody()
         if here or self._told:
-            await self._bus.publish(Event(TOPIC, TOPIC, {"process": self._process, "topics": here}))
+            for part in _parts(here):
+                await self._publish(**part)
         self._told = here
         self._forget_silent()
         for topic in list(self._followers):
@@ -116,15 +118,19 @@ class Attendance:
         changed, self._changed = self._changed, set()
         self._has_changed.clear()
         changes = {}
-        for topic in sorted(changed)[:_MOST_TOLD]:
+        for topic in sorted(changed):
             self._tell_followers(topic)
             before, here = self._told.get(topic, {}), self._here(topic)
             if before.keys() != here.keys():
                 self._told[topic] = here
                 joined, left = _difference(before, here)
                 changes[topic] = {"joined": joined, "left": sorted(left)}
-        if changes:
-            await self._bus.publish(Event(TOPIC, TOPIC, {"process": self._process, "changes": changes}))
+        topics = list(changes)
+        for start in range(0, len(topics), _MOST_TOLD):
+            await self._publish(changes={topic: changes[topic] for topic in topics[start : start + _MOST_TOLD]})
+
+    async def _publish(self, **told: Any) -> None:
+        await self._bus.publish(Event(TOPIC, TOPIC, {"process": self._process, **told}))
 
     def _tell_followers(self, topic: str) -> None:
         followers = self._followers.get(topic)
@@ -153,7 +159,7 @@ class Attendance:
     def _everybody(self) -> dict[str, Members]:
         has_presence = self._topics.has_presence
         topics = {topic for connection in self._registry for topic in connection.topics if has_presence(topic)}
-        return {topic: self._here(topic) for topic in sorted(topics)[:_MOST_TOLD]}
+        return {topic: self._here(topic) for topic in topics}
 
     def _members(self, topic: str) -> Members:
         return {**self._here(topic), **self._there(topic)}
@@ -169,6 +175,17 @@ class Attendance:
     def _forget_silent(self) -> None:
         now = self._clock.monotonic()
         self._elsewhere = {key: told for key, told in self._elsewhere.items() if told[0] > now}
+
+
+def _parts(here: Mapping[str, Members]) -> Iterator[dict[str, Any]]:
+    """A whole round, in events of a bounded number of topics each: of all that come `after` one, `until` another one if
+    there is any, whoever is not among `topics` is not here."""
+    topics, after = sorted(here), ""
+    for start in range(0, max(1, len(topics)), _MOST_TOLD):
+        names = topics[start : start + _MOST_TOLD]
+        until = names[-1] if start + _MOST_TOLD < len(topics) else ""
+        yield {"topics": {topic: here[topic] for topic in names}, "after": after, "until": until}
+        after = until
 
 
 def _names(connections: Iterable[Connection]) -> Members:
