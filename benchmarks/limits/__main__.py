@@ -14,7 +14,7 @@ def main() -> None:
     if options.only in (None, "adversary"):
         broken += adversary.check(options.seconds * 4, options.period)
     if options.only in (None, "faults"):
-        broken += faults.check(options.seconds)
+        broken += faults.check(options.seconds, options.added)
     for line in broken:
         print(f"  BROKEN: {line}")
     print(f"{len(broken)} broken promises" if broken else "every promise kept")
@@ -29,6 +29,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--limit", type=int, default=1000, help="how many requests are allowed in all")
     parser.add_argument("--seconds", type=float, default=2.0, help="how long each fault lasts; timings, 4 times")
     parser.add_argument("--period", type=float, default=1.0, help="of the limits that adversaries try, in seconds")
+    parser.add_argument("--added", type=float, default=5.0, help="ms that a server which is away may cost a request")
     return parser.parse_args()
 
 
