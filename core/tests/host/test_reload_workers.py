@@ -69,18 +69,32 @@ class TestWorkers:
 
             assert served.reload()["plan"]["restart_needed"] == ["server.host"]
 
-    def test_a_worker_that_is_killed_while_all_prepare_does_not_keep_the_others(self, serve, tmp_path):
+    def test_a_worker_that_is_killed_while_it_prepares_does_not_keep_the_others(self, serve, tmp_path):
         with serve(workers=2) as served:
-            pids = served.until(lambda: len(found := served.pids(10)) == 2 and found)
+            served.until(lambda: len(served.pids(10)) == 2)
             served.write(word="second", start=f"waits_for {tmp_path / 'go'}")
             served.process.process.send_signal(signal.SIGHUP)
-            served.until(lambda: len(list(tmp_path.glob("go.*"))) == 2)
-            killed = next(iter(pids))
+            preparing = served.until(lambda: list(tmp_path.glob("go.*")))
+            killed = int(preparing[0].suffix.removeprefix("."))
             os.kill(killed, signal.SIGKILL)
             (tmp_path / "go").touch()
 
             served.until(lambda: served.words(20) == {"second"} and len(served.pids(10)) == 2)
             assert killed not in served.pids(10)
+
+    def test_half_as_many_workers_as_there_are_processors_prepare_at_a_time(self, serve, tmp_path):
+        """The others answer requests meanwhile."""
+        with serve(workers=2) as served:
+            served.until(lambda: len(served.pids(10)) == 2)
+            served.write(word="second", start=f"waits_for {tmp_path / 'go'}")
+            served.process.process.send_signal(signal.SIGHUP)
+            at_once = min(2, max(1, (os.cpu_count() or 1) // 2))
+            served.until(lambda: len(list(tmp_path.glob("go.*"))) >= at_once)
+            served.status()  # asks both, after they were asked to prepare
+
+            assert len(list(tmp_path.glob("go.*"))) == at_once
+            (tmp_path / "go").touch()
+            served.until(lambda: served.words(20) == {"second"})
 
     def test_a_worker_that_is_killed_between_being_ready_and_the_swap_comes_back_with_the_others_generation(
         self, serve, tmp_path

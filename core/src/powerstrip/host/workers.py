@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 Sources = tuple[Sequence[Path | str], Sequence[str]]
 
 _HELLO_TIME = 10.0  # seconds for a worker that has connected to say which it is
+_ALL = 1_000_000
 _GONE: Mapping[str, Any] = {"ok": False, "error": "WorkersGone", "reason": "no worker answers"}
 
 
@@ -45,6 +46,8 @@ class Coordinator(Reloader):
         self._on_swap = on_swap
         self._links: dict[int, Link] = {}
         self._deciding = asyncio.Lock()
+        # Building takes a processor for a while: where all workers did so together, requests would have to wait.
+        self._at_once = max(1, (os.cpu_count() or 1) // 2)
         self._last: Report | None = None
         self._snapshot, self._config = self._read(1)
 
@@ -93,7 +96,8 @@ class Coordinator(Reloader):
 
     async def _decide(self) -> Report:
         snapshot, config = self._read(self._snapshot.number + 1)
-        answers = await self._ask_all({"do": "prepare", **snapshot_message(snapshot)}, self._limit())
+        question = {"do": "prepare", **snapshot_message(snapshot)}
+        answers = await self._ask_all(question, self._limit(), at_once=self._at_once)
         ready = {pid for pid, answer in answers.items() if answer["ok"]}
         refusals = [answer for answer in answers.values() if not answer["ok"]]
         if refusals or not ready:
@@ -109,11 +113,22 @@ class Coordinator(Reloader):
         return next(answers[pid] for pid in sorted(ready))
 
     async def _ask_all(
-        self, question: Mapping[str, Any], seconds: float, only: set[int] | None = None
+        self,
+        question: Mapping[str, Any],
+        seconds: float,
+        only: set[int] | None = None,
+        *,
+        at_once: int = _ALL,
     ) -> dict[int, Message]:
-        """The answers of the workers by process id, without those that are gone."""
+        """The answers of the workers by process id, without those that are gone. Each has so many seconds."""
         links = {pid: link for pid, link in self._links.items() if only is None or pid in only}
-        answers = await asyncio.gather(*(_ask(link, question, seconds) for link in links.values()))
+        turns = asyncio.Semaphore(at_once)
+
+        async def ask(link: Link) -> Message | None:
+            async with turns:
+                return await _ask(link, question, seconds)
+
+        answers = await asyncio.gather(*map(ask, links.values()))
         return {pid: answer for pid, answer in zip(links, answers, strict=True) if answer is not None}
 
     def _read(self, number: int) -> tuple[Snapshot, Config]:
