@@ -18,7 +18,8 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from benchmarks.crash.served import Served
 from benchmarks.measurement import Section, Series, Table, hold, interleave
 from benchmarks.peers.accounts import PASSWORD
-from powerstrip_users.passwords import let_others_go_first
+from powerstrip import let_others_go_first
+from powerstrip_users.passwords import NICENESS
 from powerstrip_users.settings import PasswordSettings
 
 ROUNDS = 7
@@ -103,7 +104,7 @@ def _check_alone() -> float:
             done += 1
         return done
 
-    with ThreadPoolExecutor(threads, initializer=let_others_go_first) as pool:
+    with ThreadPoolExecutor(threads, "", let_others_go_first, (NICENESS,)) as pool:
         done = sum(pool.map(check_on, range(threads)))
     return done / (perf_counter() - started)
 

@@ -19,7 +19,7 @@ async def test_hashing_leaves_the_processor_to_those_who_answer(api_on_sqlite):
 
     hashing = [entry for entry in threading.enumerate() if entry.name.startswith("powerstrip-users-passwords")]
     priorities = {os.getpriority(os.PRIO_PROCESS, entry.native_id) for entry in hashing}
-    assert priorities == {min(own + 5, 19) if sys.platform == "linux" else own}
+    assert priorities == {min(own + 10, 19) if sys.platform == "linux" else own}
 
 
 def test_a_made_up_hash_costs_as_much_as_the_settings_say():

@@ -64,6 +64,7 @@ from powerstrip.contract.problems import (
 from powerstrip.contract.routes import Access, RouteInfo, Routes, public
 from powerstrip.contract.services import Services, SharedServer, service, services_of
 from powerstrip.contract.tasks import BackgroundTask
+from powerstrip.contract.threads import let_others_go_first
 
 __all__ = [
     "API_VERSION",
@@ -141,6 +142,7 @@ __all__ = [
     "hookimpl",
     "hookspec",
     "identity_of",
+    "let_others_go_first",
     "optional_identity",
     "public",
     "require",

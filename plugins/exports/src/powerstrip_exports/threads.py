@@ -1,13 +1,13 @@
 """Threads that encode, so that the event loop goes on serving others."""
 
 import asyncio
-import os
 import sys
-import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
+
+from powerstrip import let_others_go_first
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class Threads:
         usual = sys.getswitchinterval()
         sys.setswitchinterval(min(usual, _TURN))
         try:
-            with ThreadPoolExecutor(most, "powerstrip-exports", _let_others_go_first) as executor:
+            with ThreadPoolExecutor(most, "powerstrip-exports", let_others_go_first, (_NICENESS,)) as executor:
                 yield cls(executor)
         finally:
             sys.setswitchinterval(usual)
@@ -62,12 +62,3 @@ class Threads:
             upcoming.cancel()
             await asyncio.gather(upcoming, return_exceptions=True)
             await self.run(values.close)  # type: ignore[attr-defined]
-
-
-def _let_others_go_first() -> None:
-    """Lower the priority of this thread, where threads have one of their own: encoding takes all of a processor, and
-    the event loop beside it needs little, but at once."""
-    if sys.platform == "linux":
-        thread = threading.get_native_id()
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS)
