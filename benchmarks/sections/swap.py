@@ -19,9 +19,9 @@ from benchmarks.peers.powerstrip_configs import with_features
 from benchmarks.peers.shop import PREFIX
 
 PAIRS = 9
-ROUNDS = 3
+ROUNDS = 15
 CONNECTIONS = 16
-SECONDS = 1.0
+SECONDS = 0.3
 START_TIMEOUT = 30.0
 
 METHOD = f"""Two servers with the same plugins, the same limits and one worker: `powerstrip serve`, whose `Dispatcher`
