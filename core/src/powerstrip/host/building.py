@@ -55,14 +55,16 @@ class _Work(Generic[ResultT]):
         self._loop = asyncio.get_running_loop()
         self.outcome: asyncio.Future[ResultT] = self._loop.create_future()
         self.context = copy_context()
-        Thread(target=self.context.run, args=(self._run, function), name="powerstrip:build", daemon=True).start()
+        self._function: list[Callable[[], ResultT]] = [function]
+        Thread(target=self.context.run, args=(self._run,), name="powerstrip:build", daemon=True).start()
 
     def done(self) -> bool:
         return self.outcome.done()
 
-    def _run(self, function: Callable[[], ResultT]) -> None:
+    def _run(self) -> None:
         try:
-            result = function()
+            # Taken out: a thread that has yet to end, on a busy machine, would keep the generation before.
+            result = self._function.pop()()
         except BaseException as error:  # noqa: BLE001 - handed over to the task that waits for the outcome
             self._tell(self.outcome.set_exception, error)
         else:
