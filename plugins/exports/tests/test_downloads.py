@@ -1,10 +1,12 @@
 """Files of jobs over HTTP."""
 
+import asyncio
 import base64
 import hashlib
 
 import pytest
-from exports_jobs import OWNER, ended, fetch, submit
+from exports_client import Client
+from exports_jobs import ADMIN, OWNER, QUICK, ended, fetch, submit
 from exports_sample import thing
 
 from powerstrip.testing import signed_in
@@ -70,3 +72,23 @@ async def test_conditions_on_a_file(api_on_sqlite):
     assert (unchanged.status_code, unchanged.content) == (304, b"")
     assert [answer.status_code for answer in (same, other, dated)] == [206, 200, 200]
     assert (head.status_code, head.content, head.headers["Content-Length"]) == (206, b"", "2")
+
+
+async def test_a_caller_fetches_so_many_files_at_a_time_and_leaves_room_for_others(start_on_sqlite):
+    async with start_on_sqlite(budget={"downloads": 2}, **QUICK) as api:
+        await api.add(thing(1))
+        job = await ended(api, await submit(api))
+        clients = [Client(api, job["file"].removeprefix("/api/v1"), OWNER) for _ in range(2)]
+        for client in clients:
+            await client.read(1)
+        refused = await fetch(api, job, Range="bytes=0-9")
+        unchanged = await fetch(api, job, **{"If-None-Match": f'"{job["sha256"]}"'})
+        of_other = await fetch(api, job, ADMIN)
+        clients[0].leave()
+        await asyncio.wait_for(clients[0].task, 30)
+        again = await fetch(api, job)
+        await clients[1].read_all()
+
+    assert (refused.status_code, refused.json()["error"]["type"]) == (429, "TooManyDownloads")
+    assert refused.headers["Retry-After"] == "10"
+    assert (unchanged.status_code, of_other.status_code, again.status_code) == (304, 200, 200)

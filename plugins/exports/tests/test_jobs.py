@@ -5,6 +5,7 @@ import io
 import json
 
 import openpyxl
+from exports_client import Client
 from exports_jobs import ADMIN, OTHER, OWNER, QUICK, ended, fetch, job_of, submit
 from exports_sample import thing
 
@@ -189,3 +190,24 @@ async def test_a_job_can_be_watched(api_on_sqlite):
     assert watched.headers["Content-Type"] == "text/event-stream"
     assert events[-1][0] == "event: end"
     assert json.loads(events[-1][1].removeprefix("data: "))["status"] == "done"
+
+
+async def test_a_caller_watches_so_many_jobs_at_a_time_and_leaves_room_for_others(start_on_sqlite):
+    async with start_on_sqlite(jobs={"workers": 0}, budget={"watches": 1}) as api:
+        answer = await submit(api)
+        path = f"{answer.headers['Location']}/events".removeprefix("/api/v1")
+        mine, of_other = Client(api, path, OWNER), Client(api, path, ADMIN)
+        for client in (mine, of_other):
+            await client.read(2)
+        refused = await api.get(path, OWNER)
+        mine.leave()
+        await asyncio.wait_for(mine.task, 30)
+        again = Client(api, path, OWNER)
+        for client in (of_other, again):
+            await client.read(1)
+            client.leave()
+            await asyncio.wait_for(client.task, 30)
+
+    assert (refused.status_code, refused.json()["error"]["type"]) == (429, "TooManyWatches")
+    assert refused.headers["Retry-After"] == "10"
+    assert [client.messages[0]["status"] for client in (of_other, again)] == [200, 200]

@@ -19,6 +19,7 @@ from powerstrip_exports.sqlite import reading_engine
 from powerstrip_exports.storage import Jobs
 from powerstrip_exports.streams import Streams
 from powerstrip_exports.threads import Threads
+from powerstrip_exports.watches import Watches
 from powerstrip_exports.worker import JobWorker, Sweep
 
 _MOST_THREADS = 4
@@ -52,7 +53,8 @@ async def running_exports(
         streams = Streams(reading, threads, audit, settings, clock)
         loading = asyncio.create_task(threads.run(load_libraries))
         try:
-            yield catalog, reading, threads, streams, worker, service, Sweep(jobs, files, settings.jobs, clock)
+            sweep, watches = Sweep(jobs, files, settings.jobs, clock), Watches(service, clock)
+            yield catalog, reading, threads, streams, worker, service, watches, sweep
         finally:
             # What can't be loaded is missed by the export that wants it.
             await asyncio.gather(loading, return_exceptions=True)

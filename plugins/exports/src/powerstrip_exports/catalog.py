@@ -88,6 +88,8 @@ def _largest(budgets: Sequence[Budget]) -> Budget:
         rows=most("rows"),
         bytes=most("bytes"),
         streams=max(budget.streams for budget in budgets),
+        downloads=max(budget.downloads for budget in budgets),
+        watches=max(budget.watches for budget in budgets),
         jobs=max(budget.jobs for budget in budgets),
     )
 

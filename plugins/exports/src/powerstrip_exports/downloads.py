@@ -2,15 +2,18 @@
 
 import base64
 import re
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from powerstrip_exports.files import FileStore
 from powerstrip_exports.models import Job
 from powerstrip_exports.names import content_disposition
 from powerstrip_exports.response import FileStream, OnEnd
+
+Reading = Callable[[int, int], AsyncGenerator[bytes]]
+"""Gives the bytes of a file from the first number up to the second, without it."""
 
 _RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))")
 
@@ -44,8 +47,8 @@ def wanted_span(header: str | None, size: int) -> Span | None:
     return Span(start, min(size, int(last) + 1) if last else size)
 
 
-async def download(request: Request, job: Job, files: FileStore, *, longest: float, on_end: OnEnd) -> Response:
-    """The answer with a job's file, which may take `longest` seconds. Raises FileNotFoundError."""
+async def download(request: Request, job: Job, reading: Reading, *, longest: float, on_end: OnEnd) -> Response:
+    """The answer with a job's file, which may take `longest` seconds. Raises what `reading` raises."""
     headers = _headers(job)
     tags = {tag.strip() for tag in request.headers.get("if-none-match", "").split(",")}
     if tags & {headers["ETag"], "*"}:
@@ -63,7 +66,7 @@ async def download(request: Request, job: Job, files: FileStore, *, longest: flo
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{job.bytes}"
     if request.method == "HEAD":
         return Response(headers=headers, status_code=206 if span else 200, media_type=job.media_type)
-    body = files.reading(job.file_key or "", start, end)
+    body = reading(start, end)
     return FileStream(
         await anext(body, b""),
         body,

@@ -8,7 +8,10 @@ Problem
 │   └── ExportTooLarge                │   └── JobNotFinished
 ├── RateLimitExceeded 429             └── ServiceUnavailable 503
 │   ├── TooManyJobs                       └── ExportsBusy
-│   └── TooManyStreams
+│   └── TooManyOpen
+│       ├── TooManyDownloads
+│       ├── TooManyStreams
+│       └── TooManyWatches
 
 PowerstripError
 ├── StreamTimeoutError
@@ -53,14 +56,30 @@ class TooManyJobs(RateLimitExceeded):
     message = "You have as many exports waiting or running as your roles allow."
 
 
-class TooManyStreams(RateLimitExceeded):
-    """The caller reads as many streams as its roles allow."""
-
-    message = "You are reading as many exports as your roles allow: wait for the end of one."
+class TooManyOpen(RateLimitExceeded):
+    """The caller has as much open at a time as its roles allow."""
 
     def __init__(self, message: str | None = None, *, retry_after: int = 10) -> None:
         """`retry_after` is in seconds."""
         super().__init__(message, headers={"Retry-After": str(retry_after)}, extra={"retry_after": retry_after})
+
+
+class TooManyDownloads(TooManyOpen):
+    """The caller fetches as many files, or parts of them, as its roles allow."""
+
+    message = "You are fetching as many files as your roles allow: wait for the end of one."
+
+
+class TooManyStreams(TooManyOpen):
+    """The caller reads as many streams as its roles allow."""
+
+    message = "You are reading as many exports as your roles allow: wait for the end of one."
+
+
+class TooManyWatches(TooManyOpen):
+    """The caller watches as many jobs as its roles allow."""
+
+    message = "You are watching as many jobs as your roles allow: stop to watch one."
 
 
 class SourceNotKnown(NotFound):

@@ -1,8 +1,6 @@
 """Exports that become files."""
 
-import asyncio
-import json
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -18,20 +16,20 @@ from powerstrip_exports.errors import (
     FormatNotInstalled,
     JobNotFinished,
     SourceNotKnown,
+    TooManyDownloads,
     TooManyJobs,
+    TooManyWatches,
 )
-from powerstrip_exports.models import WAITING, Job
-from powerstrip_exports.progress import progress_of
-from powerstrip_exports.response import FileStream, Outcome
+from powerstrip_exports.models import WAITING
 from powerstrip_exports.schemas import JobList, JobRequest, JobResponse
 from powerstrip_exports.service import ExportJobs
+from powerstrip_exports.watches import Watches
 
 Caller = Annotated[Identity, Depends(current_identity)]
 JobsService = Annotated[ExportJobs, Depends(service(ExportJobs))]
+WatchesService = Annotated[Watches, Depends(service(Watches))]
 ClockService = Annotated[Clock, Depends(service(Clock))]
 
-_LOOK_AGAIN = 1.0
-_LONGEST_WATCH = 3_600.0
 _POLL_AFTER = "1"
 _EVENT: Mapping[str, Any] = {"type": "object", "properties": {"event": {"type": "string"}, "data": {"type": "string"}}}
 _EVENTS: Mapping[int | str, dict[str, Any]] = {
@@ -66,12 +64,17 @@ def job_router(current: Callable[[], Catalog]) -> APIRouter:
             f"/jobs{path}", endpoint, methods=[method], summary=summary, responses=responses(*problems)
         )
     for path, streamed, summary, answers in (
-        ("/{job_id}/events", job_events, "Watch a job", {**_EVENTS, **responses(NotFound)}),
+        (
+            "/{job_id}/events",
+            _watcher(current),
+            "Watch a job",
+            {**_EVENTS, **responses(NotFound, TooManyWatches)},
+        ),
         (
             "/{job_id}/file",
-            job_file,
+            _fetcher(current),
             "Fetch the file of a job",
-            {**_FILE, **responses(NotFound, FileGone, JobNotFinished)},
+            {**_FILE, **responses(NotFound, FileGone, JobNotFinished, TooManyDownloads)},
         ),
     ):
         router.add_api_route(
@@ -141,44 +144,19 @@ async def remove(job_id: UUID, caller: Caller, service: JobsService, request: Re
     await service.remove(job_id, caller, asker_of(request, caller))
 
 
-async def job_file(job_id: UUID, caller: Caller, service: JobsService, request: Request) -> Response:
-    """The whole file or, by `Range`, a part of it: a download that broke off goes on where it was. `ETag` and
-    `Repr-Digest` are of the whole file."""
-    return await service.download(request, job_id, caller, asker_of(request, caller))
+def _fetcher(current: Callable[[], Catalog]) -> Callable[..., Any]:
+    async def job_file(job_id: UUID, caller: Caller, service: JobsService, request: Request) -> Response:
+        """The whole file or, by `Range`, a part of it: a download that broke off goes on where it was. `ETag` and
+        `Repr-Digest` are of the whole file."""
+        budget = current().budget_of(caller)
+        return await service.download(request, job_id, caller, budget, asker_of(request, caller))
+
+    return job_file
 
 
-async def job_events(job_id: UUID, caller: Caller, service: JobsService, clock: ClockService) -> Response:
-    """Server-sent events: `progress` while the job waits or runs, and its last state as `end`."""
-    found = await service.find(job_id, caller)
-    events = _events(found, job_id, caller, service, clock)
-    return FileStream(
-        await anext(events),
-        events,
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-        media_type="text/event-stream",
-        timeout=_LONGEST_WATCH,
-        on_end=_nothing,
-    )
+def _watcher(current: Callable[[], Catalog]) -> Callable[..., Any]:
+    async def job_events(job_id: UUID, caller: Caller, watches: WatchesService) -> Response:
+        """Server-sent events: `progress` while the job waits or runs, and its last state as `end`."""
+        return await watches.open(job_id, caller, current().budget_of(caller))
 
-
-async def _events(
-    found: Job, job_id: UUID, caller: Identity, service: ExportJobs, clock: Clock
-) -> AsyncGenerator[bytes]:
-    told = b""
-    while True:
-        is_over = found.status not in WAITING
-        facts = json.dumps(progress_of(found, clock.now()), separators=(",", ":")).encode()
-        # A comment keeps proxies from giving up on a job that waits for long.
-        yield b": \n\n" if facts == told else b"event: %b\ndata: %b\n\n" % (b"end" if is_over else b"progress", facts)
-        if is_over:
-            return
-        told = facts
-        await asyncio.sleep(_LOOK_AGAIN)
-        try:
-            found = await service.find(job_id, caller)
-        except NotFound:
-            return
-
-
-async def _nothing(_outcome: Outcome) -> None:
-    return None
+    return job_events

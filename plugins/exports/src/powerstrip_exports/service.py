@@ -1,6 +1,6 @@
 """The use cases of jobs: ask for a file, see how far it is, fetch it, stop it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,12 +14,14 @@ from powerstrip_exports.catalog import Catalog, may_read
 from powerstrip_exports.domain import MANAGE_EXPORTS
 from powerstrip_exports.downloads import download
 from powerstrip_exports.encoders import check_format
-from powerstrip_exports.errors import FileGone, JobNotFinished, SourceNotKnown
+from powerstrip_exports.errors import FileGone, JobNotFinished, SourceNotKnown, TooManyDownloads
 from powerstrip_exports.files import FileStore
 from powerstrip_exports.models import Job, JobStatus
 from powerstrip_exports.pipeline import packer_for
+from powerstrip_exports.places import Places
 from powerstrip_exports.response import Outcome
 from powerstrip_exports.schemas import JobRequest
+from powerstrip_exports.settings import Budget
 from powerstrip_exports.storage import Jobs
 from powerstrip_exports.worker import JobWorker, wanted_by
 
@@ -47,6 +49,7 @@ class ExportJobs:
         self._clock = services[Clock]
         self._services = services
         self._timeout = timeout
+        self._places = Places(TooManyDownloads)
 
     async def submit(self, catalog: Catalog, request: JobRequest, caller: Identity, asker: Asker) -> Job:
         """Queue an export. Raises SourceNotKnown, Forbidden, ValidationError, ColumnNotKnown, FormatNotInstalled and
@@ -110,9 +113,15 @@ class ExportJobs:
             raise JobNotFinished(details=[{"status": job.status.value}])
         return job
 
-    async def download(self, request: Request, job_id: UUID, caller: Identity, asker: Asker) -> Response:
-        """The answer with the file. Raises NotFound, JobNotFinished and FileGone."""
+    async def download(
+        self, request: Request, job_id: UUID, caller: Identity, budget: Budget, asker: Asker
+    ) -> Response:
+        """The answer with the file. Raises NotFound, JobNotFinished, FileGone and TooManyDownloads."""
         job = await self._file_of(job_id, caller)
+
+        def reading(start: int, end: int) -> AsyncGenerator[bytes]:
+            body = self._files.reading(job.file_key or "", start, end)
+            return self._places.seated(body, caller, budget.downloads)
 
         async def on_end(outcome: Outcome) -> None:
             await self._audit.note(
@@ -120,7 +129,7 @@ class ExportJobs:
             )
 
         try:
-            return await download(request, job, self._files, longest=self._timeout, on_end=on_end)
+            return await download(request, job, reading, longest=self._timeout, on_end=on_end)
         except FileNotFoundError:
             raise FileGone from None
 

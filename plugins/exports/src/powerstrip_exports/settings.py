@@ -21,6 +21,12 @@ class Budget(PluginSettings):
     streams: Annotated[int, Field(ge=0, le=1_000)] = 2
     """Streams of one caller at a time, in each worker."""
 
+    downloads: Annotated[int, Field(ge=0, le=1_000)] = 8
+    """Files of jobs, or parts of them, that one caller fetches at a time, in each worker."""
+
+    watches: Annotated[int, Field(ge=0, le=1_000)] = 8
+    """Event streams about jobs that one caller reads at a time, in each worker."""
+
     jobs: Annotated[int, Field(ge=0, le=1_000)] = 3
     """Jobs of one caller that wait or run at a time."""
 

@@ -1,6 +1,5 @@
 """Exports that go straight to their client."""
 
-from collections import Counter
 from collections.abc import AsyncIterator
 
 from powerstrip import Clock
@@ -10,6 +9,7 @@ from powerstrip_exports.encoders import check_format
 from powerstrip_exports.errors import ExportsBusy, ExportTooLarge, TooManyStreams
 from powerstrip_exports.names import content_disposition, file_name
 from powerstrip_exports.pipeline import chunks, packer_for
+from powerstrip_exports.places import Places
 from powerstrip_exports.reading import Reading, Wanted
 from powerstrip_exports.response import FileStream, Outcome
 from powerstrip_exports.settings import Budget, ExportsSettings
@@ -27,7 +27,7 @@ class Streams:
         self._audit = audit
         self._settings = settings
         self._clock = clock
-        self._running: Counter[str] = Counter()
+        self._places = Places(TooManyStreams)
 
     async def open(self, wanted: Wanted, compression: Compression, budget: Budget, asker: Asker) -> FileStream:
         """Begin an export: its first bytes are there when this returns, so what fails at once is an error answer.
@@ -36,8 +36,9 @@ class Streams:
         """
         check_format(wanted.format)
         packer = packer_for(compression)
-        self._enter(asker, budget)
+        self._places.take(asker.caller, budget.streams)
         try:
+            self._check_room()
             await self._check_size(wanted, budget)
             facts = facts_of(wanted, compression)
             await self._audit.note("export.started", asker, facts)
@@ -49,11 +50,11 @@ class Streams:
                 await body.aclose()
                 raise
         except BaseException:
-            self._leave(asker)
+            self._places.leave(asker.caller)
             raise
 
         async def on_end(outcome: Outcome) -> None:
-            self._leave(asker)
+            self._places.leave(asker.caller)
             counted = {"rows": tally.rows, "bytes": tally.bytes, "outcome": outcome}
             await self._audit.note("export.ended", asker, {**facts, **counted})
 
@@ -66,17 +67,9 @@ class Streams:
             on_end=on_end,
         )
 
-    def _enter(self, asker: Asker, budget: Budget) -> None:
-        if self._running[_reader(asker)] >= budget.streams:
-            raise TooManyStreams
-        if self._running.total() >= self._settings.streams:
+    def _check_room(self) -> None:
+        if self._places.taken > self._settings.streams:
             raise ExportsBusy
-        self._running[_reader(asker)] += 1
-
-    def _leave(self, asker: Asker) -> None:
-        self._running[_reader(asker)] -= 1
-        if not self._running[_reader(asker)]:
-            del self._running[_reader(asker)]
 
     def headers(self, wanted: Wanted, compression: Compression) -> dict[str, str]:
         """The headers of the file's answer."""
@@ -96,7 +89,3 @@ class Streams:
 
     def _pieces(self, wanted: Wanted) -> AsyncIterator[Piece]:
         return self._reading.pieces(wanted)
-
-
-def _reader(asker: Asker) -> str:
-    return asker.caller.id if asker.caller else ""
