@@ -192,6 +192,18 @@ async def test_a_job_can_be_watched(api_on_sqlite):
     assert json.loads(events[-1][1].removeprefix("data: "))["status"] == "done"
 
 
+async def test_head_tells_of_events_without_waiting_for_any(start_on_sqlite):
+    async with start_on_sqlite(jobs={"workers": 0}) as api, asyncio.timeout(30):
+        answer = await submit(api)
+        head = await api.http.head(f"{answer.headers['Location']}/events", headers=signed_in(OWNER))
+
+    assert (head.status_code, head.content, head.headers["Content-Type"]) == (
+        200,
+        b"",
+        "text/event-stream; charset=utf-8",
+    )
+
+
 async def test_a_caller_watches_so_many_jobs_at_a_time_and_leaves_room_for_others(start_on_sqlite):
     async with start_on_sqlite(jobs={"workers": 0}, budget={"watches": 1}) as api:
         answer = await submit(api)

@@ -155,8 +155,8 @@ def _fetcher(current: Callable[[], Catalog]) -> Callable[..., Any]:
 
 
 def _watcher(current: Callable[[], Catalog]) -> Callable[..., Any]:
-    async def job_events(job_id: UUID, caller: Caller, watches: WatchesService) -> Response:
+    async def job_events(job_id: UUID, caller: Caller, watches: WatchesService, request: Request) -> Response:
         """Server-sent events: `progress` while the job waits or runs, and its last state as `end`."""
-        return await watches.open(job_id, caller, current().budget_of(caller))
+        return await watches.open(request, job_id, caller, current().budget_of(caller))
 
     return job_events

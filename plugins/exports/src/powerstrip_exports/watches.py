@@ -2,8 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
 
 from powerstrip import Clock, Identity, NotFound
 from powerstrip_exports.errors import TooManyWatches
@@ -16,6 +19,8 @@ from powerstrip_exports.settings import Budget
 
 _LOOK_AGAIN = 1.0
 _LONGEST = 3_600.0
+_HEADERS: Mapping[str, str] = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+_MEDIA_TYPE = "text/event-stream"
 
 
 class Watches:
@@ -26,15 +31,18 @@ class Watches:
         self._clock = clock
         self._places = Places(TooManyWatches)
 
-    async def open(self, job_id: UUID, caller: Identity, budget: Budget) -> FileStream:
+    async def open(self, request: Request, job_id: UUID, caller: Identity, budget: Budget) -> Response:
         """Events until the job ends. Raises NotFound and TooManyWatches."""
-        events = self._events(await self._jobs.find(job_id, caller), caller)
+        job = await self._jobs.find(job_id, caller)
+        if request.method == "HEAD":
+            return Response(headers=_HEADERS, media_type=_MEDIA_TYPE)
+        events = self._events(job, caller)
         body = self._places.seated(events, caller, budget.watches)
         return FileStream(
             await anext(body),
             body,
-            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-            media_type="text/event-stream",
+            headers=_HEADERS,
+            media_type=_MEDIA_TYPE,
             timeout=_LONGEST,
             on_end=_nothing,
         )
