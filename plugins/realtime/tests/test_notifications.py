@@ -1,5 +1,7 @@
 """Notifications: who may send them, who gets them, and what is kept."""
 
+import asyncio
+
 import pytest
 
 from powerstrip.testing import signed_in
@@ -85,6 +87,17 @@ async def test_what_is_read_is_no_longer_unread(api):
     assert await unread(api, api.ann) == 2
     assert [entry["title"] for entry in (await inbox(api, api.ann, "?unread_only=true"))["items"]] == ["1", "0"]
     assert (await api.http.post("/api/v1/notifications/read-all", headers=signed_in(api.ann))).status_code == 204
+    assert await unread(api, api.ann) == 0
+
+
+async def test_what_is_marked_as_read_several_times_at_once_is_read(api):
+    answers = []
+    for _ in range(5):
+        [sent] = (await send(api, api.root, user_ids=["ann"])).json()["ids"]
+        asked = (f"/api/v1/notifications/{sent}/read", "/api/v1/notifications/read-all") * 5
+        answers += await asyncio.gather(*(api.http.post(url, headers=signed_in(api.ann)) for url in asked))
+
+    assert {answer.status_code for answer in answers} == {204}
     assert await unread(api, api.ann) == 0
 
 

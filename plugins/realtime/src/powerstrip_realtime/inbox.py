@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, insert, literal, select
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, literal, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from powerstrip import Clock, Event, Identity
@@ -78,12 +80,11 @@ class StoredInboxes:
         """Raises UnknownNotification for one that is not in this inbox."""
 
         async def work(session: AsyncSession) -> None:
-            found = select(_is_read(identity)).where(StoredNotification.id == notification_id, self._mine(identity))
-            row = (await session.execute(found)).first()
-            if row is None:
+            found = select(StoredNotification.id).where(StoredNotification.id == notification_id, self._mine(identity))
+            if await session.scalar(found) is None:
                 raise UnknownNotification
-            if not row[0]:
-                session.add(ReadMark(user_id=identity.id, notification_id=notification_id, read_at=self._clock.now()))
+            mark = {"user_id": identity.id, "notification_id": notification_id, "read_at": self._clock.now()}
+            await session.execute(self._new_marks().values(mark).on_conflict_do_nothing())
 
         await self._database.retrying(work)
 
@@ -98,9 +99,14 @@ class StoredInboxes:
                 .limit(_MOST_MARKED)
             )
             columns = ["user_id", "notification_id", "read_at"]
-            await session.execute(insert(ReadMark).from_select(columns, unread))
+            await session.execute(self._new_marks().from_select(columns, unread).on_conflict_do_nothing())
 
         await self._database.retrying(work)
+
+    def _new_marks(self) -> Any:
+        """An INSERT that can pass over what another request has marked meanwhile: each dialect has its own."""
+        dialect = postgresql if self._database.dialect == "postgresql" else sqlite
+        return dialect.insert(ReadMark)
 
     async def forget_user(self, user_id: str) -> None:
         """Delete what was sent to a user alone, and what is known of the user's reading."""
