@@ -95,3 +95,18 @@ async def test_what_has_expired_and_is_locked_goes_the_next_time(api):
     await api.services[Upkeep].run()
 
     assert (kept, await api.rows(left)) == ([(1,)], [(0,)])
+
+
+async def test_who_is_signing_in_while_all_other_sessions_are_ended_is_signed_out_too(api):
+    mine = await api.user()
+    columns = "user_id, created_at, last_used_at, expires_at, refresh_hash, client_address, user_agent"
+    signing_in = (
+        "SELECT id FROM users FOR UPDATE",
+        f"INSERT INTO users_sessions (id, {columns}) SELECT gen_random_uuid(), {columns} FROM users_sessions",
+    )
+
+    async with locking(api, *signing_in):
+        ended = await begun(api, api.delete("/auth/sessions", headers=mine), 1)
+
+    assert (await ended).status_code == 204
+    assert [entry["current"] for entry in (await api.get("/auth/sessions", headers=mine)).json()] == [True]

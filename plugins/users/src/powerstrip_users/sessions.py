@@ -155,9 +155,11 @@ class Sessions:
 
     async def end_others(self, actor: Actor, user_id: UUID, kept: UUID | None) -> None:
         """End every session of a user but one."""
+        now = self._clock.now()
         async with self._database.transaction() as session:
+            # The account first, as everywhere: whoever is signing in does not slip through.
+            await session.get(models.User, user_id, with_for_update=True)
             ended = await self.end_in(session, user_id, kept)
-            now = self._clock.now()
             audit.record(session, actor, "session.others_ended", user_id, {"sessions": (len(ended), 0)}, at=now)
             revoked = self._announcements.session_revoked(session, user_id, ended)
         await self._announcements.publish(revoked)
