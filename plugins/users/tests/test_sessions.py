@@ -137,6 +137,19 @@ async def test_all_other_sessions_can_be_ended(api):
     assert [(await api.get("/users/me", headers=headers)).status_code for headers in (*others, mine)] == [401, 401, 200]
 
 
+async def test_nobody_hears_of_sessions_that_ended_where_none_did(api):
+    mine = await api.user()
+    revoked = api.listen("session.*")
+
+    ended = await api.delete("/auth/sessions", headers=mine)
+    change = {"current_password": api.password, "new_password": "another horse battery"}
+    changed = await api.post("/auth/change-password", change, headers=mine)
+
+    assert (ended.status_code, changed.status_code) == (204, 204)
+    assert revoked == []
+    assert await api.rows("SELECT action FROM users_audit WHERE action LIKE 'session.%'") == []
+
+
 async def test_signing_out_ends_this_session_only(api):
     other = await api.user()
     pair = (await api.token("ada")).json()

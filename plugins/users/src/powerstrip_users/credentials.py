@@ -1,5 +1,6 @@
 """Passwords that are changed or forgotten, and addresses that are confirmed."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -8,7 +9,7 @@ from powerstrip import Clock
 from powerstrip_database import Database
 from powerstrip_users import audit, outbox, storage
 from powerstrip_users.access import revoke_user
-from powerstrip_users.announcements import Announcement, Announcements
+from powerstrip_users.announcements import Announcements
 from powerstrip_users.attempts import AttemptLimits
 from powerstrip_users.domain import Actor, Client, Status
 from powerstrip_users.errors import CurrentPasswordWrong, InvalidToken, LinkNotValid
@@ -59,8 +60,9 @@ class Credentials:
             user = await storage.find_user(session, seen.id, lock=True)
             if user is None or user.password_hash != seen.password_hash:
                 raise CurrentPasswordWrong
-            revoked = await self._set_password(session, user, new_hash, actor, kept)
-        await self._announcements.publish(revoked)
+            ended = await self._set_password(session, user, new_hash, actor, kept)
+            revoked = [self._announcements.session_revoked(session, user.id, ended)] if ended else []
+        await self._announcements.publish(*revoked)
 
     async def _check_current(self, user: User, password: str, client: Client) -> None:
         """Raises CurrentPasswordWrong: whoever has a stolen token may not guess on without end."""
@@ -114,7 +116,9 @@ class Credentials:
                 await self._attempts.forget(session, self._attempts.keys(name, client).account)
             revoke_user(session, user, self._clock.now())
             actor = Actor(name=user.username, client=client, id=user.id)
-            revoked = await self._set_password(session, user, new_hash, actor, None)
+            ended = await self._set_password(session, user, new_hash, actor, None)
+            # Where none ended too: every access token has died.
+            revoked = self._announcements.session_revoked(session, user.id, ended)
         await self._announcements.publish(revoked)
 
     async def verify_email(self, token: str, client: Client) -> None:
@@ -144,15 +148,15 @@ class Credentials:
 
     async def _set_password(
         self, session: AsyncSession, user: User, new_hash: str, actor: Actor, kept: UUID | None
-    ) -> Announcement:
+    ) -> Sequence[UUID]:
+        """Returns the sessions that ended: all but the kept one."""
         now = self._clock.now()
         user.password_hash = new_hash
         user.updated_at = now
         audit.record(session, actor, "user.password_changed", user.id, audit.secret_changed(), at=now)
         data = {"username": user.username, "client_address": actor.client.address}
         outbox.enqueue(session, "password-changed", user.email, data, at=now, user_id=user.id)
-        ended = await self._sessions.end_in(session, user.id, kept)
-        return self._announcements.session_revoked(session, user.id, ended)
+        return await self._sessions.end_in(session, user.id, kept)
 
     def _current(self, purpose: LinkPurpose, claims: LinkClaims, user: User | None) -> User:
         usable = (Status.ACTIVE, Status.PENDING)

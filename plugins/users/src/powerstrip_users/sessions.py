@@ -160,6 +160,8 @@ class Sessions:
             # The account first, as everywhere: whoever is signing in does not slip through.
             await session.get(models.User, user_id, with_for_update=True)
             ended = await self.end_in(session, user_id, kept)
+            if not ended:
+                return
             audit.record(session, actor, "session.others_ended", user_id, {"sessions": (len(ended), 0)}, at=now)
             revoked = self._announcements.session_revoked(session, user_id, ended)
         await self._announcements.publish(revoked)
