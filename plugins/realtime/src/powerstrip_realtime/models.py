@@ -61,6 +61,6 @@ class OutboxEvent(Table):
     event_id: Mapped[str] = mapped_column(String(100))
     topic: Mapped[str] = mapped_column(String(_LONGEST_AUDIENCE))
     type: Mapped[str] = mapped_column(String(100))
-    data: Mapped[Any] = mapped_column(JSON)
+    data: Mapped[Any] = mapped_column(JSON, nullable=True)
     time: Mapped[datetime]
     leased_until: Mapped[datetime | None] = mapped_column(index=True)
