@@ -8,9 +8,6 @@ from pathlib import Path
 
 import pytest
 
-# One of the sample's indexes can't be compared on SQLite; SQLAlchemy says so, and so does Alembic.
-pytestmark = pytest.mark.filterwarnings("ignore:.*expression-based index")
-
 
 @pytest.fixture
 def install(notes, tmp_path, monkeypatch):
@@ -122,6 +119,22 @@ def test_what_is_up_to_date_is_left_as_it_is(install, sqlite_db):
     sqlite_db("upgrade")
 
     assert sqlite_db("upgrade").stdout == "all up to date\n"
+    assert sqlite_db("check").stdout == "all up to date\n"
+
+
+def test_a_missing_index_of_an_expression_is_told_and_written_into_a_revision(install, sqlite_db, sqlite_url):
+    revisions = install()
+    sqlite_db("upgrade")
+    with sqlite3.connect(sqlite_url.partition("///")[2]) as connection:
+        connection.execute("DROP INDEX ix_notes_tags_lower_name")
+    connection.close()
+
+    differs = sqlite_db("check")
+    sqlite_db("revision", "notes", "-m", "find tags")
+
+    assert differs.stdout == "notes  differs  add_index ix_notes_tags_lower_name\n"
+    assert "lower(name)" in (revisions / "0003_find_tags.py").read_text()
+    assert sqlite_db("upgrade").exit_code == 0
     assert sqlite_db("check").stdout == "all up to date\n"
 
 

@@ -22,6 +22,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from powerstrip_database.comparison import comparing_indexes_by_name
 from powerstrip_database.errors import DatabaseUnavailable, MigrationError
 from powerstrip_database.histories import History
 
@@ -111,7 +112,8 @@ class Migrations:
         number = len(list(_scripts(history).walk_revisions())) + 1
         options = {"message": message, "autogenerate": True, "rev_id": f"{number:04}"}
         async with self._engine.connect() as connection:  # nothing is committed
-            script = await connection.run_sync(_run, history, command.revision, **options)
+            with comparing_indexes_by_name():
+                script = await connection.run_sync(_run, history, command.revision, **options)
         return Path(script.path)
 
     def _revisions(self, connection: Connection, histories: Sequence[History]) -> list[Revision]:
@@ -140,7 +142,8 @@ def _revisions_of(connection: Connection, history: History) -> list[Revision]:
 
 def _differences(connection: Connection, history: History) -> list[str]:
     context = MigrationContext.configure(connection, opts=_options(connection, history))
-    return [_describe(change) for change in compare_metadata(context, history.metadata)]
+    with comparing_indexes_by_name():
+        return [_describe(change) for change in compare_metadata(context, history.metadata)]
 
 
 def _describe(change: Any) -> str:
