@@ -112,6 +112,20 @@ async def test_a_connection_that_was_lost_at_rest_is_replaced(running, valkey):
         assert await connections.exchange([packed(b"PING")], 30) == [b"PONG"]
 
 
+async def test_what_is_sent_again_gets_no_more_time(running, valkey):
+    async with running() as connections:
+        await connections.exchange([packed(b"PING")], 30)
+        valkey.freeze()
+        asking = asyncio.create_task(connections.exchange([packed(b"PING")], 0.05))
+        await anyio.lowlevel.checkpoint()
+        valkey.stop()
+        valkey.start()
+        time.sleep(0.1)  # noqa: ASYNC251 - so the connection is found to be lost when the time is over
+
+        with pytest.raises(RedisUnavailable):
+            await asking
+
+
 async def test_whoever_leaves_in_the_middle_leaves_no_answer_to_others(running):
     async with running({"pool_size": 1}) as connections:
         for number in range(50):

@@ -17,13 +17,14 @@ class Deadlines:
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def begin(self, connection: CancellableConnection, within: float) -> None:
-        """An answer is due in `within` seconds."""
+    def begin(self, connection: CancellableConnection, within: float) -> float:
+        """An answer is due in `within` seconds; returns when that is, by the loop's clock."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         self._due[connection] = due = self._loop.time() + within
         if self._timer is None or self._timer.when() > due:
             self._arm(due)
+        return due
 
     def end(self, connection: CancellableConnection) -> None:
         """The answer has come, or is not waited for any more. (The timer goes on: it will serve the next.)"""

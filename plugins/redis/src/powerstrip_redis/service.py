@@ -82,7 +82,8 @@ class RedisConnections(SharedServer):
 
         Returns their answers in order, among them redis-py's ResponseErrors, which are not raised. For those who ask
         often: it takes half of the time, and no cluster, where each command has a node of its own. When a connection
-        that was at rest turns out to be lost, they are sent again once. Raises RedisUnavailable as `available` does.
+        that was at rest turns out to be lost, they are sent again once, in what is left of the time. Raises
+        RedisUnavailable as `available` does.
         """
         admitted = self._guard.admit()
         try:
@@ -96,8 +97,9 @@ class RedisConnections(SharedServer):
     async def _exchange(self, commands: Sequence[bytes], within: float) -> list[Any]:
         pool = cast("WaitingPool", self._commands.client.connection_pool)  # type: ignore[union-attr] # no cluster has one
         connection = pool.ready_connection()
+        due: float | None = None
         if connection is not None:
-            self._deadlines.begin(connection, within)
+            due = self._deadlines.begin(connection, within)
             try:
                 return await connection.exchange(commands)
             except RedisConnectionError:
@@ -106,7 +108,7 @@ class RedisConnections(SharedServer):
             finally:
                 self._deadlines.end(connection)
                 await pool.release(connection)
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(within) if due is None else asyncio.timeout_at(due):
             connection = await pool.get_connection()
             try:
                 return await connection.exchange(commands)
