@@ -8,7 +8,7 @@ from typing import Self
 import pytest
 
 from powerstrip.host.config.config import read_config
-from powerstrip.host.config.files import Files
+from powerstrip.host.config.files import Files, Sighting
 from powerstrip.host.watching import watch
 
 pytestmark = pytest.mark.anyio
@@ -121,13 +121,22 @@ async def test_what_changes_nothing_when_it_is_tried_is_not_tried_for_ever(tmp_p
     files = Files()
     read_config([path], environ={}, files=files)
     tries: list[int] = []
+    tries_before: list[int] = []
+    looked_again = asyncio.Event()
+
+    def seen() -> Sighting:
+        tries_before.append(len(tries))
+        if tries_before[-2:] == [1, 1]:  # the look before this one has led to nothing
+            looked_again.set()
+        return files.seen
 
     async def refuse() -> None:
         tries.append(1)
 
-    task = asyncio.create_task(watch(lambda: files.seen, refuse))
+    task = asyncio.create_task(watch(seen, refuse))
     path.write_text(title("another"))
-    await asyncio.sleep(3)
+    async with asyncio.timeout(30):
+        await looked_again.wait()
     task.cancel()
 
     assert tries == [1]
