@@ -2,6 +2,8 @@
 
 import pytest
 
+from powerstrip.testing import signed_in
+
 
 @pytest.fixture(params=["socket", "stream"])
 def connect(request, api):
@@ -56,3 +58,13 @@ async def test_what_no_client_can_listen_to_reaches_nobody(api):
         await api.publish("internal.thing", "secret")
 
         assert await root.is_silent()
+
+
+async def test_head_tells_of_a_stream_without_opening_one(start):
+    async with start(limits={"connections": 1}) as api:
+        heads = [await api.http.head("/api/v1/events/stream", headers=signed_in(api.ann)) for _ in range(2)]
+        async with api.stream(api.ann):
+            pass
+
+    assert [(head.status_code, head.content) for head in heads] == [(200, b"")] * 2
+    assert heads[0].headers["Content-Type"] == "text/event-stream; charset=utf-8"

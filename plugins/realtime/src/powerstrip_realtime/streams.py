@@ -109,6 +109,10 @@ class EventStream(Response):
         self._since = since
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "HEAD":
+            await send({"type": "http.response.start", "status": self.status_code, "headers": list(_HEADERS)})
+            await send({"type": "http.response.body", "body": b""})
+            return
         await self._streams.serve(self._identity, self._topics, self._since, scope=scope, receive=receive, send=send)
 
 
