@@ -37,6 +37,8 @@ NASTY = [
     "a line\n",
     "[",
     "2026-11-26 08:30:00.1+00,",
+    "\\053",  # how PostgreSQL writes a plus where it is a single byte
+    "\x7f=1",
 ]
 
 
@@ -63,6 +65,8 @@ async def test_the_database_and_python_write_the_same_bytes(start):
     rows = [thing(n, name=text) for n, text in enumerate(NASTY)]
     rows.append(thing(100, key=None, name=None, is_new=None, made_at=None, day=None, facts=None, secret=None))
     rows.append(thing(101, made_at=datetime(1999, 1, 1, tzinfo=UTC), facts={"deep": [1, "=2", None]}))
+    fractions = (1, 10, 100, 1_000, 120_000, 123_450, 123_456, 500_000, 999_999)
+    rows += [thing(200 + n, made_at=datetime(2026, 1, 1, 0, 0, 59, n, tzinfo=UTC)) for n in fractions]
     rows.append(thing(-5, name="=1+1"))
     async with start() as api:
         await api.add(*rows)
