@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import literal_column, text
@@ -15,14 +16,16 @@ from powerstrip_exports.statements import SourceQuery, compiled_for
 from powerstrip_exports.threads import Threads
 
 _NO_LIMIT = 86_400.0
-_SESSION = (
-    "SET LOCAL statement_timeout = 0",
-    "SET LOCAL idle_in_transaction_session_timeout = 0",
-    "SET LOCAL timezone = 'UTC'",
-    "SET LOCAL datestyle = 'ISO'",
-    "SET LOCAL standard_conforming_strings = on",
-    # Else a scan of a large table begins where another one just is.
-    "SET LOCAL synchronize_seqscans = off",
+_SESSION = MappingProxyType(
+    {
+        "statement_timeout": "0",
+        "idle_in_transaction_session_timeout": "0",
+        "timezone": "UTC",
+        "datestyle": "ISO",
+        "standard_conforming_strings": "on",
+        # Else a scan of a large table begins where another one just is.
+        "synchronize_seqscans": "off",
+    }
 )
 _ENCODINGS = frozenset(("UTF8", "LATIN1"))  # in which characters have Unicode's numbers
 # A column behind all others shows where rows end. Its value is one that is guarded everywhere else: after a comma, a
@@ -37,8 +40,8 @@ _MOMENT = 0.000_5  # seconds
 
 async def prepare_session(session: AsyncSession) -> None:
     """Let this transaction take as long as its client does, and write times alike everywhere."""
-    for setting in _SESSION:
-        await session.execute(text(setting))
+    settings = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in _SESSION.items())
+    await session.execute(text(f"SELECT {settings}"))
 
 
 async def csv_pieces(
