@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pyarrow.parquet
 import pytest
 from exports_sample import COLUMNS, AllThings, Thing, all_things, thing
-from sqlalchemy import Column, Integer, MetaData, Table, Text, delete, select, text
+from sqlalchemy import JSON, Column, Integer, MetaData, Table, Text, delete, select, text
 
 from powerstrip import ExportColumn, ExportSource, Identity, Plugin, PluginSettings, hookimpl
 from powerstrip_database import Database
@@ -70,6 +70,57 @@ async def test_a_whole_table_is_written_as_python_writes_it(start, columns):
 
     assert len(table.splitlines()) > len(rows)
     assert lines(table) == lines(batches)
+
+
+async def test_a_server_without_arrow_writes_the_same(start_on_sqlite, monkeypatch):
+    rows = [thing(n, name=value) for n, value in enumerate(NASTY)]
+    with_arrow, batches = await both_ways(start_on_sqlite, "/exports/things", *rows)
+    monkeypatch.setattr("powerstrip_exports.encoders.find_spec", lambda _name: None)
+
+    without_arrow, _ = await both_ways(start_on_sqlite, "/exports/things")
+
+    assert with_arrow == without_arrow == batches
+
+
+async def test_parts_of_json_are_texts_like_any_other(start_on_sqlite):
+    """SQLite would put what its JSON functions give into a list of texts as it is."""
+
+    class Parts(AllThings):
+        @hookimpl
+        def register_exports(self):
+            columns = [ExportColumn("number", "integer"), ExportColumn("facts", "json"), ExportColumn("text")]
+            parts = (Thing.number, Thing.facts["part"], Thing.facts["text"].as_string())
+            return [ExportSource("parts", columns, "things:read", query=lambda _context: select(*parts))]
+
+    facts = [{"part": {"deep": [1, "a"]}, "text": "=1"}, {"part": None, "text": ["x"]}, {"text": "null"}]
+    async with start_on_sqlite(extra={"things": Parts}) as api:
+        await api.add(*(thing(n, facts=part) for n, part in enumerate(facts)))
+        rows = (await api.get("/exports/parts", OWNER)).text.splitlines()[1:]
+
+    assert rows == [
+        """0,"{""deep"":[1,""a""]}","'=1\"""",
+        """1,,"[""x""]\"""",
+        """2,,"null\"""",
+    ]
+
+
+async def test_json_that_is_null_is_missing(start):
+    table, batches = await both_ways(start, "/exports/things?columns=facts", thing(1, facts=JSON.NULL))
+
+    assert table == batches == b'"facts"\r\n\r\n'
+
+
+async def test_a_text_where_a_number_should_be_breaks_the_export_off(start_on_sqlite, caplog):
+    """No text is written without quotes and past the guard."""
+    async with start_on_sqlite(extra={"things": AllThings}) as api:
+        await api.add(*map(thing, range(3)))
+        async with api.services[Database].transaction() as session:
+            await session.execute(text("UPDATE things SET is_new = '=1+1' WHERE number = 1"))
+
+        answer = await api.get("/exports/things?columns=is_new", OWNER)
+
+    assert answer.status_code == 500
+    assert "=1+1" not in answer.text + caplog.text
 
 
 async def test_gaps_and_the_ends_of_the_numbers_lose_no_row(start):

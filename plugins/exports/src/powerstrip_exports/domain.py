@@ -114,7 +114,18 @@ class Piece:
     """A part of a file, and how many rows it holds."""
 
     rows: int
-    data: bytes
+    data: bytes | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows of a table as columns, each a list in JSON; texts that are missing are a mark (`forms.NULL`)."""
+
+    rows: int
+    lists: Sequence[bytes]
+
+    def __len__(self) -> int:
+        return self.rows
 
 
 @dataclass(slots=True)

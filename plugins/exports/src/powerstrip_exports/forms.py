@@ -4,7 +4,7 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Column, Enum, Text, case, cast, func, literal_column, or_, type_coerce
+from sqlalchemy import Column, Enum, Text, case, cast, func, literal_column, type_coerce
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -24,6 +24,11 @@ def as_text(cell: Cell) -> Cell:
     return cast(cell, Text)
 
 
+def json_as_text(cell: Cell) -> Cell:
+    """JSON, and missing where it is null, as Python shows it."""
+    return func.nullif(as_text(cell), literal_column("'null'"))
+
+
 def _text_on_postgresql(cell: Cell) -> Cell:
     if _is_harmless(cell):
         return cell
@@ -32,7 +37,7 @@ def _text_on_postgresql(cell: Cell) -> Cell:
 
 
 def _json_on_postgresql(cell: Cell) -> Cell:
-    return _guarded_on_postgresql(cell, as_text(cell))
+    return _guarded_on_postgresql(cell, json_as_text(cell))
 
 
 def _guarded_on_postgresql(cell: Cell, text: Cell) -> Cell:
@@ -89,22 +94,10 @@ def _boolean_on_postgresql(cell: Cell) -> Cell:
     return case(written, value=cell)
 
 
-def _boolean_on_sqlite(cell: Cell) -> Cell:
-    return case((cell.is_(None), None), (cell, literal_column("'true'")), else_=literal_column("'false'"))
-
-
 def moment_on_sqlite(cell: Cell) -> Cell:
     """RFC 3339, of what is stored as `2026-11-26 08:30:00.500000`, always with a fraction."""
     whole = func.replace(cell, literal_column("'.000000'"), literal_column("''"))
     return _with_t(whole).concat(literal_column("'Z'"))
-
-
-def _moment_marked(cell: Cell) -> Cell:
-    return _with_t(cell).concat(_mark(MOMENT_END))
-
-
-def _moment_for_arrow(cell: Cell) -> Cell:
-    return type_coerce(cell, Text).concat(literal_column("'Z'"))
 
 
 def _with_t(cell: Cell) -> Cell:
@@ -118,42 +111,29 @@ def uuid_on_sqlite(cell: Cell) -> Cell:
     return case((cell.is_(None), None), else_=written)
 
 
-def _uuid_marked(cell: Cell) -> Cell:
-    return _mark(UUID).concat(cell)
+def _listed_text_on_sqlite(cell: Cell) -> Cell:
+    text: Cell = type_coerce(cell, Text)
+    if isinstance(cell, Column):
+        return _or_null(text) if cell.nullable else text
+    return _or_null(_no_json(text))
 
 
-def _text_marked(cell: Cell) -> Cell:
-    if _is_harmless(cell):
-        return cell
-    text = type_coerce(cell, Text)
-    plain = text.collate("BINARY")
-    # Comparing costs least: nearly all texts begin with a letter, a digit or, telephone numbers, a sign.
-    return case(
-        (or_(_from_to(plain, "A", "~"), _from_to(plain, "0", "9~")), text),
-        (or_(*(_from_to(plain, sign, f"{sign}~") for sign in "+-=@")), literal_column("''''").concat(text)),
-        else_=_mark(PERHAPS_FORMULA).concat(text),
-    )
+def _listed_json_on_sqlite(cell: Cell) -> Cell:
+    text = json_as_text(cell)
+    return _or_null(text if isinstance(cell, Column) else _no_json(text))
 
 
-def _from_to(text: Cell, least: str, most: str) -> Cell:
-    return text.between(literal_column(f"'{least}'"), literal_column(f"'{most}'"))
+def _no_json(text: Cell) -> Cell:
+    # What SQLite's JSON functions give would be part of a list as it is, even after a CAST.
+    return text.concat(literal_column("''"))
 
 
-def or_null_mark(cell: Cell) -> Cell:
-    """The value, or the mark of one that is missing."""
-    return func.ifnull(cell, cast(_mark(NULL), Text))
+def _or_null(text: Cell) -> Cell:
+    return func.ifnull(text, cast(literal_column(f"x'{NULL.hex()}'"), Text))
 
 
-def _mark(mark: bytes) -> Cell:
-    return literal_column(f"x'{mark.hex()}'")
-
-
-# In pages from SQLite. No UTF-8 holds these bytes, so no value does.
 NULL = b"\xfe"
-MOMENT_END = b"\xfc"
-UUID = b"\xfb"
-PERHAPS_FORMULA = b"\xfd"
-ROW_END = b"\xff"
+"""Stands for a missing text in lists from SQLite: no UTF-8 holds this byte, so no value does."""
 
 CSV_ON_POSTGRESQL: Forms = MappingProxyType(
     {
@@ -166,22 +146,10 @@ CSV_ON_POSTGRESQL: Forms = MappingProxyType(
         "json": _json_on_postgresql,
     }
 )
-CSV_FOR_ARROW_ON_SQLITE: Forms = MappingProxyType(
+LISTED_ON_SQLITE: Forms = MappingProxyType(
     {
-        "text": same,
-        "integer": same,
-        "boolean": _boolean_on_sqlite,
-        "datetime": _moment_for_arrow,
-        "date": same,
-        "uuid": _uuid_marked,
-        "json": same,
-    }
-)
-CSV_ON_SQLITE: Forms = MappingProxyType(
-    {
-        **CSV_FOR_ARROW_ON_SQLITE,
-        "text": _text_marked,
-        "json": _text_marked,
-        "datetime": _moment_marked,
+        **dict.fromkeys(("text", "uuid", "date", "datetime"), _listed_text_on_sqlite),
+        **dict.fromkeys(("integer", "boolean"), same),
+        "json": _listed_json_on_sqlite,
     }
 )

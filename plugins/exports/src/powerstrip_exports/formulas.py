@@ -17,12 +17,11 @@ POSTGRESQL_PATTERN = "".join(
 )
 """The same for PostgreSQL, whose texts hold no NUL; its group is what comes after the apostrophe. It needs an encoding
 whose characters have Unicode's numbers."""
-# The same of JSON's bytes, in which SQLite escapes control characters, and of UTF-8 as it is.
-_BLANK_BYTES = (
-    rb"\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2\x80[\x80-\x8f\xa8-\xaf]|\xe2\x81[\x9f-\xa4]|\xe3\x80\x80|\xef\xbb\xbf"
+RE2_PATTERN = "".join(
+    character if " " <= character <= "~" else f"\\x{{{ord(character):x}}}"
+    for character in rf"^'*[{_BLANK}]*[\t\r\n\0{_SIGNS}]"
 )
-_SIGNS_BYTES = rb"[=+\-@]|\xef\xbc[\x9d\x8b\x8d\xa0]|\xef\xb9[\xa2\xa3\xa6\xab]|\xe2\x88\x92"
-IN_JSON = rb"'*(?: |\\[bfnrt]|\\u00[01][0-9a-f]|%b)*(?:\\[trn]|\\u0000|%b)" % (_BLANK_BYTES, _SIGNS_BYTES)
+"""The same for RE2, which Arrow has."""
 
 
 def is_formula(text: str) -> bool:

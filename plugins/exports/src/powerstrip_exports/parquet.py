@@ -10,8 +10,9 @@ from pyarrow import csv
 from pyarrow import parquet as pq
 
 from powerstrip import ExportColumn
+from powerstrip_exports.arrow_columns import ARROW_TYPES, stored_columns, typed
 from powerstrip_exports.cells import columns_of
-from powerstrip_exports.domain import Row
+from powerstrip_exports.domain import Page, Row
 
 # Rows of a group, which is what is in memory at a time.
 _GROUP = 16 * 1024
@@ -51,12 +52,8 @@ class ParquetEncoder:
             self._add(pa.record_batch(arrays, schema=self._schema))
         return self._buffer.take()
 
-    def texts(self, rows: Sequence[Row]) -> bytes:
-        """Some rows of texts, integers and nulls, as SQLite has them: Arrow reads times out of texts by itself."""
-        arrays = [
-            pa.array(values, type=_TEXT_TYPES.get(column.type, field.type)).cast(field.type)
-            for column, values, field in zip(self._columns, zip(*rows, strict=True), self._schema, strict=True)
-        ]
+    def stored_batch(self, batch: Page | Sequence[Row]) -> bytes:
+        arrays = [typed(column) for column in stored_columns(batch, self._columns)]
         self._add(pa.record_batch(arrays, schema=self._schema))
         return self._buffer.take()
 
@@ -136,8 +133,8 @@ class GrowingFile:
 
 
 def schema_of(columns: Sequence[ExportColumn]) -> Any:
-    """Arrow's types of the columns. UUIDs and JSON are text, times microseconds in UTC."""
-    return pa.schema([(column.name, _TYPES[column.type]()) for column in columns])
+    """Arrow's types of the columns."""
+    return pa.schema([(column.name, ARROW_TYPES[column.type]) for column in columns])
 
 
 def _array(kind: str, cells: Sequence[Any], arrow_type: Any) -> Any:
@@ -146,22 +143,6 @@ def _array(kind: str, cells: Sequence[Any], arrow_type: Any) -> Any:
     return pa.array(values, type=arrow_type)
 
 
-_TYPES: MappingProxyType[str, Callable[[], Any]] = MappingProxyType(
-    {
-        "text": pa.string,
-        "uuid": pa.string,
-        "json": pa.string,
-        "integer": pa.int64,
-        "number": pa.float64,
-        "boolean": pa.bool_,
-        "datetime": lambda: pa.timestamp("us", tz="UTC"),
-        "date": pa.date32,
-    }
-)
-# What SQLite has where Arrow has another type.
-_TEXT_TYPES: MappingProxyType[str, Any] = MappingProxyType(
-    {"datetime": pa.string(), "date": pa.string(), "boolean": pa.int8()}
-)
 _VALUES: MappingProxyType[str, Callable[[Any], Any]] = MappingProxyType(
     {"number": float, "datetime": datetime.fromisoformat, "date": date.fromisoformat}
 )

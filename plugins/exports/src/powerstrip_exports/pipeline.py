@@ -1,7 +1,7 @@
 """From pieces to the chunks of a file: packed where that is wanted, 64 to 256 KiB each, and counted."""
 
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ MOST = 256 * 1024
 class Packer(Protocol):
     """Packs a file, piece by piece."""
 
-    def compress(self, data: bytes) -> bytes: ...
+    def compress(self, data: bytes | memoryview) -> bytes: ...
 
     def flush(self) -> bytes: ...
 
@@ -54,20 +54,26 @@ async def chunks(
             tally.rows += piece.rows
             if budget.rows is not None and tally.rows > budget.rows:
                 raise ExportTooLarge
-            waiting += piece.data if packer is None else await threads.run(packer.compress, piece.data)
-            if len(waiting) >= LEAST or (is_first and waiting and tally.rows):
+            data = piece.data if packer is None else await threads.run(packer.compress, piece.data)
+            if waiting or len(data) < LEAST:
+                waiting += data
+                data = waiting
+            if len(data) >= LEAST or (is_first and data and tally.rows):
                 is_first = False
-                for chunk in _cut(waiting):
+                for chunk in _cut(data):
                     yield _counted(chunk, tally, budget)
-                waiting.clear()
+                waiting = bytearray()
     if packer is not None:
         waiting += await threads.run(packer.flush)
     for chunk in _cut(waiting):
         yield _counted(chunk, tally, budget)
 
 
-def _cut(data: bytearray) -> list[bytes]:
-    return [bytes(data[start : start + MOST]) for start in range(0, len(data), MOST)]
+def _cut(data: bytes | bytearray | memoryview) -> Iterator[bytes]:
+    # One by one: memory that one chunk has given back is there for the next one, and need not be got from the system.
+    with memoryview(data) as view:
+        for start in range(0, len(data), MOST):
+            yield bytes(view[start : start + MOST])
 
 
 def _counted(chunk: bytes, tally: Tally, budget: Budget) -> bytes:

@@ -1,22 +1,30 @@
 """Where the rows of an export come from, and which way is the fastest."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
+from contextlib import aclosing, closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine
 
 from powerstrip import ExportContext
 from powerstrip_database import Database
 from powerstrip_exports import postgresql, sqlite
-from powerstrip_exports.csv_format import csv_head
-from powerstrip_exports.domain import Format, Piece, Row, Selection
-from powerstrip_exports.encoders import Encoder, encoder_for
+from powerstrip_exports.domain import Format, Page, Piece, Row, Selection
+from powerstrip_exports.encoders import (
+    ColumnEncoder,
+    Encoder,
+    column_encoder_for,
+    encoder_for,
+    writes_columns,
+)
 from powerstrip_exports.errors import SourceError
 from powerstrip_exports.statements import SourceQuery
 from powerstrip_exports.threads import Threads
+
+E = TypeVar("E", Encoder, ColumnEncoder)
+B = TypeVar("B")
 
 _ROWS_AT_ONCE = 250
 
@@ -59,33 +67,17 @@ class Reading:
         query = _query(wanted)
         if query is None:
             return self._encoded(wanted, self._selected(wanted), stored=False)
-        fast = self._fast_csv(wanted, query) if wanted.format is Format.CSV else None
-        return fast or self._queried(wanted, query)
-
-    def _fast_csv(self, wanted: Wanted, query: SourceQuery) -> AsyncIterator[Piece] | None:
         if self._engine is not None:
-            statement = query.csv_on_sqlite()
-            return None if statement is None else self._csv_on_sqlite(self._engine, query, statement, bom=wanted.bom)
-        statement = query.csv_on_postgresql()
-        return None if statement is None else self._copied(query, statement, bom=wanted.bom)
+            return self._columns_of_sqlite(self._engine, wanted, query) or self._queried(wanted, query)
+        copied = query.csv_on_postgresql() if wanted.format is Format.CSV else None
+        return self._queried(wanted, query) if copied is None else self._copied(query, copied, bom=wanted.bom)
 
-    async def _csv_on_sqlite(
-        self, engine: Engine, query: SourceQuery, statement: Any, *, bom: bool
-    ) -> AsyncGenerator[Piece]:
-        yield Piece(0, csv_head(query.selection.columns, bom=bom))
-        pages = await self._pages_of_table(engine, query, statement)
-        async with aclosing(pages or self._threads.iterate(sqlite.csv_pieces(engine, statement))) as pieces:
-            async for piece in pieces:
-                # While lines are made of a page, the database makes the next one.
-                lines = piece.data if pages is None else await self._threads.run(sqlite.csv_lines, piece.data)
-                yield Piece(piece.rows, lines)
-
-    async def _pages_of_table(self, engine: Engine, query: SourceQuery, statement: Any) -> AsyncGenerator[Piece] | None:
-        """The rows in pages, or None where they are not just those of a table."""
-        table = query.whole_table()
-        if statement is None or table is None or not await self._threads.run(sqlite.has_rowids, engine, table):
+    def _columns_of_sqlite(self, engine: Engine, wanted: Wanted, query: SourceQuery) -> AsyncIterator[Piece] | None:
+        rows = query.arrow_rows_on_sqlite()
+        if rows is None or not writes_columns(wanted.format, wanted.selection.columns):
             return None
-        return self._threads.iterate(sqlite.pages_of_table(engine, statement))
+        batches = self._threads.ahead(sqlite.stored_batches(engine, query, rows))
+        return self._threads.iterate(_written(partial(_column_encoder, wanted), batches, _stored))
 
     async def _copied(self, query: SourceQuery, statement: Any, *, bom: bool) -> AsyncGenerator[Piece]:
         async with (
@@ -100,52 +92,27 @@ class Reading:
         statement = query.stored_rows(on_sqlite=self._engine is not None)
         if statement is None:
             return self._encoded(wanted, self._processed(query), stored=False)
-        if self._engine is None:
-            if wanted.format is Format.PARQUET:
-                return self._parquet(wanted, self._copied_pages(statement))
-            return self._encoded(wanted, self._stored(statement), stored=True)
+        if self._engine is not None:
+            rows = sqlite.row_batches(self._engine, statement, _ROWS_AT_ONCE)
+            return self._threads.iterate(_written(partial(_encoder, wanted, stored=True), rows, _rows))
         if wanted.format is Format.PARQUET:
-            return self._parquet_on_sqlite(self._engine, wanted, query, statement)
-        return self._threads.iterate(sqlite.encoded_pieces(self._engine, statement, partial(_encoder, wanted)))
+            # The database writes CSV, and Arrow reads it: no value becomes an object of Python.
+            return self._written(partial(_encoder, wanted), self._copied_pages(statement), _copied_page)
+        return self._encoded(wanted, self._stored(statement), stored=True)
 
-    async def _encoded(
-        self, wanted: Wanted, rows: AsyncGenerator[Sequence[Row]], *, stored: bool
+    def _encoded(self, wanted: Wanted, rows: AsyncGenerator[Sequence[Row]], *, stored: bool) -> AsyncIterator[Piece]:
+        return self._written(partial(_encoder, wanted, stored=stored), rows, _rows)
+
+    async def _written(
+        self, new_encoder: Callable[[], E], batches: AsyncGenerator[B], write: Callable[[E, B], Piece]
     ) -> AsyncGenerator[Piece]:
         # In a thread: the first one of a kind may import a large library.
-        encoder = await self._threads.run(_encoder, wanted)
-        encoder.stored = stored
+        encoder = await self._threads.run(new_encoder)
         try:
             yield Piece(0, await self._threads.run(encoder.begin))
-            async with aclosing(rows):
-                async for batch in rows:
-                    yield Piece(len(batch), await self._threads.run(encoder.rows, batch))
-            yield Piece(0, await self._threads.run(encoder.end))
-        finally:
-            await self._threads.run(encoder.close)
-
-    async def _parquet_on_sqlite(
-        self, engine: Engine, wanted: Wanted, query: SourceQuery, statement: Any
-    ) -> AsyncGenerator[Piece]:
-        pages = await self._pages_of_table(engine, query, query.arrow_on_sqlite())
-        if pages is None:
-            pieces = self._threads.iterate(sqlite.encoded_pieces(engine, statement, partial(_encoder, wanted)))
-        else:
-            pieces = self._parquet(wanted, (piece.data async for piece in pages), sqlite.csv_lines)
-        async with aclosing(pieces):
-            async for piece in pieces:
-                yield piece
-
-    async def _parquet(
-        self, wanted: Wanted, pages: AsyncGenerator[bytes], lines: Callable[[bytes], bytes] = bytes
-    ) -> AsyncGenerator[Piece]:
-        """What the database writes as CSV, or in pages that `lines` turns into CSV, read by Arrow: no value becomes an
-        object of Python."""
-        encoder: Any = await self._threads.run(_encoder, wanted)
-        try:
-            yield Piece(0, await self._threads.run(encoder.begin))
-            async with aclosing(pages):
-                async for page in pages:
-                    yield Piece(*await self._threads.run(_arrow_page, encoder, lines, page))
+            async with aclosing(batches):
+                async for batch in batches:
+                    yield await self._threads.run(write, encoder, batch)
             yield Piece(0, await self._threads.run(encoder.end))
         finally:
             await self._threads.run(encoder.close)
@@ -197,13 +164,38 @@ class Reading:
                 await close()
 
 
-def _encoder(wanted: Wanted) -> Encoder:
-    return encoder_for(wanted.format, wanted.selection.columns, wanted.title, bom=wanted.bom)
+def _written(new_encoder: Callable[[], E], batches: Generator[B], write: Callable[[E, B], Piece]) -> Generator[Piece]:
+    encoder = new_encoder()
+    try:
+        yield Piece(0, encoder.begin())
+        with closing(batches):
+            for batch in batches:
+                yield write(encoder, batch)
+        yield Piece(0, encoder.end())
+    finally:
+        encoder.close()
 
 
-def _arrow_page(encoder: Any, lines: Callable[[bytes], bytes], page: bytes) -> tuple[int, bytes]:
-    read: tuple[int, bytes] = encoder.csv(lines(page))
-    return read
+def _encoder(wanted: Wanted, *, stored: bool = False) -> Encoder:
+    encoder = encoder_for(wanted.format, wanted.selection.columns, wanted.title, bom=wanted.bom)
+    encoder.stored = stored
+    return encoder
+
+
+def _column_encoder(wanted: Wanted) -> ColumnEncoder:
+    return column_encoder_for(wanted.format, wanted.selection.columns, bom=wanted.bom)
+
+
+def _rows(encoder: Encoder, rows: Sequence[Row]) -> Piece:
+    return Piece(len(rows), encoder.rows(rows))
+
+
+def _stored(encoder: ColumnEncoder, batch: Page | Sequence[Row]) -> Piece:
+    return Piece(len(batch), encoder.stored_batch(batch))
+
+
+def _copied_page(encoder: Any, page: bytes) -> Piece:
+    return Piece(*encoder.csv(page))
 
 
 def _query(wanted: Wanted) -> SourceQuery | None:

@@ -39,13 +39,11 @@ from powerstrip_database import UTCDateTime
 from powerstrip_exports.domain import Selection
 from powerstrip_exports.errors import SourceError
 from powerstrip_exports.forms import (
-    CSV_FOR_ARROW_ON_SQLITE,
     CSV_ON_POSTGRESQL,
-    CSV_ON_SQLITE,
+    LISTED_ON_SQLITE,
     Forms,
-    as_text,
+    json_as_text,
     moment_on_sqlite,
-    or_null_mark,
     same,
     uuid_on_sqlite,
 )
@@ -78,7 +76,7 @@ class SourceQuery:
 
     def stored_rows(self, *, on_sqlite: bool) -> Select[Any] | None:
         """The same, read past SQLAlchemy: values as the database has them; None where a type does not allow it."""
-        return self._as_text(_STORED_ON_SQLITE if on_sqlite else _STORED_ON_POSTGRESQL)
+        return self._as_text(_STORED_ON_SQLITE if on_sqlite else _AS_STORED)
 
     def count(self) -> Select[Any]:
         """The statement that counts the rows."""
@@ -88,13 +86,14 @@ class SourceQuery:
         """The statement whose output COPY can write, or None where a column's type does not allow it."""
         return self._as_text(CSV_ON_POSTGRESQL)
 
-    def csv_on_sqlite(self) -> Select[Any] | None:
-        """The statement that gives each row as a JSON array of texts and integers, with marks, or None likewise."""
-        return self._arrays(CSV_ON_SQLITE)
+    def columns_on_sqlite(self) -> Select[Any] | None:
+        """The statement that gives the number of rows, and each column as a list in JSON, or None likewise."""
+        written = self._texts(LISTED_ON_SQLITE)
+        return None if written is None else self._only([func.count(), *map(func.json_group_array, written)])
 
-    def arrow_on_sqlite(self) -> Select[Any] | None:
-        """The same for Arrow: no formulas are guarded."""
-        return self._arrays(CSV_FOR_ARROW_ON_SQLITE)
+    def arrow_rows_on_sqlite(self) -> Select[Any] | None:
+        """The statement that gives the rows just as they are stored, or None likewise."""
+        return self._as_text(_AS_STORED)
 
     def whole_table(self) -> str | None:
         """The name of a table, where the rows are just all of its rows, in any order; else None."""
@@ -107,12 +106,6 @@ class SourceQuery:
         has_rowid = not any(column.name.lower() == "rowid" for column in table.columns)
         is_simple = str(statement).endswith(f"FROM {DefaultDialect().identifier_preparer.format_table(table)}")
         return table.name if has_rowid and is_simple and all(map(_is_of_one_row, self.chosen)) else None
-
-    def _arrays(self, forms: Forms) -> Select[Any] | None:
-        written = self._texts(forms)
-        if written is None or len(written) > _MOST_ARGUMENTS:
-            return None
-        return self._only([func.json_array(*map(or_null_mark, written)).label("line")])
 
     def _as_text(self, forms: Forms) -> Select[Any] | None:
         written = self._texts(forms)
@@ -133,9 +126,6 @@ class SourceQuery:
         if isinstance(statement, Select) and not str(statement).startswith("SELECT DISTINCT"):
             return statement.with_only_columns(*cells, maintain_column_froms=True)
         raise SourceError("a query with DISTINCT or UNION can't be exported: select from it as a subquery")
-
-
-_MOST_ARGUMENTS = 100  # of a function in SQLite
 
 
 def _is_of_one_row(expression: ColumnElement[Any]) -> bool:
@@ -170,12 +160,9 @@ _PLAIN: MappingProxyType[str, tuple[type[TypeEngine[Any]], ...]] = MappingProxyT
 )
 
 
-_STORED_ON_POSTGRESQL: Forms = MappingProxyType(
-    {**dict.fromkeys(_PLAIN, same), "json": as_text}  # the driver would parse it
-)
-_STORED_ON_SQLITE: Forms = MappingProxyType(
-    {**dict.fromkeys(_PLAIN, same), "datetime": moment_on_sqlite, "uuid": uuid_on_sqlite}
-)
+# PostgreSQL's driver would parse JSON.
+_AS_STORED: Forms = MappingProxyType({**dict.fromkeys(_PLAIN, same), "json": json_as_text})
+_STORED_ON_SQLITE: Forms = MappingProxyType({**_AS_STORED, "datetime": moment_on_sqlite, "uuid": uuid_on_sqlite})
 
 
 def compiled_for(statement: Select[Any], dialect: Dialect) -> tuple[str, list[Any]]:

@@ -2,7 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
@@ -17,6 +18,8 @@ _TURN = 0.000_5  # seconds
 # A third of the weight of other threads, where all want the processor (sched(7)): it is what requests beside an export
 # wait for most. Not less, since what waits for a processor may hold the interpreter.
 _NICENESS = 5
+_KEPT = 8 << 20  # bytes
+_AHEAD = 2  # with fewer, the thread would have to be woken up for each value, which takes a while
 
 
 class Threads:
@@ -33,6 +36,9 @@ class Threads:
         Meanwhile threads of this process take turns every half millisecond: the event loop, which needs its turn for
         each of its requests, would wait ten times as long by default.
         """
+        # By default glibc hands what is freed at the end of a heap back to the system, and gets it anew a moment later;
+        # it keeps up to twice the largest block that was ever freed (mallopt(3), M_MMAP_THRESHOLD).
+        bytearray(_KEPT)
         usual = sys.getswitchinterval()
         sys.setswitchinterval(min(usual, _TURN))
         try:
@@ -51,7 +57,7 @@ class Threads:
             await asyncio.gather(future, return_exceptions=True)
             raise
 
-    async def iterate(self, values: Iterator[T]) -> AsyncGenerator[T]:
+    async def iterate(self, values: Generator[T]) -> AsyncGenerator[T]:
         """The values of a generator, each made in a thread; the next one is made while the last one is used."""
         upcoming: asyncio.Task[T | object] = asyncio.create_task(self.run(next, values, _FINISHED))
         try:
@@ -61,4 +67,18 @@ class Threads:
         finally:
             upcoming.cancel()
             await asyncio.gather(upcoming, return_exceptions=True)
-            await self.run(values.close)  # type: ignore[attr-defined]
+            await self.run(values.close)
+
+    @staticmethod
+    def ahead(values: Generator[T]) -> Generator[T]:
+        """The values of a generator, which a thread of their own makes while the ones before are used."""
+        with ThreadPoolExecutor(1, "powerstrip-exports-ahead", let_others_go_first, (_NICENESS,)) as executor:
+            upcoming = deque(executor.submit(next, values, _FINISHED) for _ in range(_AHEAD))
+            try:
+                while (value := upcoming.popleft().result()) is not _FINISHED:
+                    upcoming.append(executor.submit(next, values, _FINISHED))
+                    yield value  # type: ignore[misc]
+            finally:
+                for future in upcoming:
+                    future.cancel()
+                executor.submit(values.close)
