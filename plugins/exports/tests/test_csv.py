@@ -5,6 +5,7 @@ import gzip
 import io
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 import zstandard
@@ -194,6 +195,20 @@ async def test_a_source_may_compute_its_columns(start):
         answer = await api.get("/exports/sums")
 
     assert answer.text.splitlines()[1:] == ['"blue",3,"50% off $1 \'x\'"', '"red",2,"50% off $1 \'x\'"']
+
+
+async def test_a_query_may_look_for_one_of_several_values(start):
+    class Some(Plugin[PluginSettings]):
+        @hookimpl
+        def register_exports(self):
+            query = select(Thing.number).where(Thing.key.in_([UUID(int=1), UUID(int=3)])).order_by(Thing.number)
+            return [ExportSource("some", [ExportColumn("n", "integer")], "things:read", query=lambda _context: query)]
+
+    async with start(plugins={"some": True}, extra={"some": Some}) as api:
+        await api.add(*map(thing, range(5)))
+        answer = await api.get("/exports/some")
+
+    assert answer.content == b'"n"\r\n1\r\n3\r\n'
 
 
 async def test_values_of_a_type_of_the_database_are_neutralised_too(start):

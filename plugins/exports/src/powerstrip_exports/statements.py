@@ -167,10 +167,15 @@ _STORED_ON_SQLITE: Forms = MappingProxyType({**_AS_STORED, "datetime": moment_on
 
 def compiled_for(statement: Select[Any], dialect: Dialect) -> tuple[str, list[Any]]:
     """The statement's text, and the values of its placeholders in their order, as the driver takes them."""
-    compiled: Any = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
-    values = compiled.construct_params()
+    compiled: Any = statement.compile(dialect=dialect)
+    # A list of values has one placeholder for each of them, which SQLAlchemy adds only here.
+    expanded = compiled.construct_expanded_state()
     arguments = []
-    for name in compiled.positiontup or ():
-        processor = compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect)
-        arguments.append(processor(values[name]) if processor else values[name])
-    return str(compiled), arguments
+    for name in expanded.positiontup or ():
+        value, bound = expanded.parameters[name], compiled.binds.get(name)
+        if bound is None:
+            processor = expanded.processors.get(name)
+        else:
+            processor = bound.type.dialect_impl(dialect).bind_processor(dialect)
+        arguments.append(processor(value) if processor else value)
+    return expanded.statement, arguments
