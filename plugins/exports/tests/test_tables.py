@@ -1,7 +1,9 @@
 """Whole tables: databases write them by a way of their own, and the rows are the same."""
 
 import io
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pyarrow.parquet
@@ -40,6 +42,16 @@ class AsBatches(AllThings):
     async def _batches(self, context) -> AsyncIterator[list[tuple]]:
         async with context.services[Database].reading() as session:
             yield [tuple(row) for row in await session.execute(all_things(context))]
+
+
+class OddTable(Plugin[PluginSettings]):
+    """Offers a table that is not made by SQLAlchemy."""
+
+    @hookimpl
+    def register_exports(self):
+        table = Table("odd", MetaData(), Column("number", Integer), Column("name", Text))
+        columns = [ExportColumn("number", "integer"), ExportColumn("name")]
+        return [ExportSource("odd", columns, "things:read", query=lambda _context: select(table))]
 
 
 async def both_ways(start, path, *rows, prepare=None):
@@ -181,6 +193,48 @@ async def test_parquet_of_a_whole_table_keeps_types_and_missing_values(start):
     assert (rows[1]["name"], rows[1]["is_new"]) == ("thing 1", True)
     names = pyarrow.parquet.read_table(io.BytesIO(one)).to_pydict()["name"]
     assert (len(names), names.count(None)) == (1_500, 1)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "CREATE TABLE odd (number INTEGER, name TEXT, rowid TEXT)",
+        "CREATE TABLE odd (number INTEGER, name TEXT, oid TEXT, _rowid_ TEXT)",
+        "CREATE TABLE odd (number INTEGER PRIMARY KEY, name TEXT) WITHOUT ROWID",
+    ],
+)
+async def test_no_row_is_lost_whatever_numbers_rows(start_on_sqlite, made):
+    async with start_on_sqlite(plugins={"odd": True}, extra={"odd": OddTable}) as api:
+        async with api.services[Database].transaction() as session:
+            await session.execute(text(made))
+            await session.execute(text("INSERT INTO odd (number, name) VALUES (1, 'one'), (2, NULL)"))
+        answer = await api.get("/exports/odd", OWNER)
+
+    assert answer.content == b'"number","name"\r\n1,"one"\r\n2,\r\n'
+
+
+async def test_integers_have_no_fraction_even_where_the_database_keeps_one(start_on_sqlite):
+    """As Python would write them."""
+    async with start_on_sqlite(plugins={"odd": True}, extra={"odd": OddTable}) as api:
+        async with api.services[Database].transaction() as session:
+            await session.execute(text("CREATE TABLE odd (number INTEGER, name TEXT)"))
+            await session.execute(text("INSERT INTO odd VALUES (1.5, 'one')"))
+        answer = await api.get("/exports/odd", OWNER)
+
+    assert answer.content == b'"number","name"\r\n1,"one"\r\n'
+
+
+async def test_missing_texts_are_missing_in_a_database_in_utf_16(start_on_sqlite, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "powerstrip.db")) as connection:
+        connection.execute("PRAGMA encoding = 'UTF-16'")
+        connection.execute("CREATE TABLE odd (number INTEGER, name TEXT)")
+        connection.execute("INSERT INTO odd VALUES (1, 'ö'), (2, NULL)")
+        connection.commit()
+
+    async with start_on_sqlite(plugins={"odd": True}, extra={"odd": OddTable}) as api:
+        answer = await api.get("/exports/odd", OWNER)
+
+    assert answer.text == '"number","name"\r\n1,"ö"\r\n2,\r\n'
 
 
 async def test_a_view_is_read_row_by_row(start_on_sqlite):

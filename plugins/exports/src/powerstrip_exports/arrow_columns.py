@@ -82,8 +82,8 @@ def _typed(kind: str, values: Values) -> Any:
 def _checking(kind: str) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        # Without Arrow's own words, which show the value.
+    except (ValueError, pa.ArrowTypeError):
+        # Without the libraries' own words, which may show the value.
         raise SourceError(f"what is stored in a column of the type '{kind}' is of another one") from None
 
 
@@ -104,12 +104,15 @@ def _of_list(kind: str, listed: bytes, rows: int) -> StoredColumn:
     values = _split_integers(listed) if kind in _INTEGERS else _split_texts(listed)
     if values is None or len(values) != rows:
         written = listed.replace(b'"%b"' % NULL, b"null").decode(errors="replace")
-        return _of_values(kind, from_json(written))
+        with _checking(kind):
+            return _of_values(kind, from_json(written))
     return StoredColumn(kind, values, may_have_quotes=False)
 
 
 def _split_integers(listed: bytes) -> Values | None:
-    return None if b'"' in listed else _split(listed, 1, b",", null=b"null")
+    # Anything else is a text, a part of JSON or a number with a fraction.
+    is_plain = not listed[1:-1].translate(None, b"-0123456789,nul")
+    return _split(listed, 1, b",", null=b"null") if is_plain else None
 
 
 def _split_texts(listed: bytes) -> Values | None:

@@ -17,9 +17,14 @@ _ROWS_AT_ONCE = 1_000
 _FIRST_ROWS, _MOST_ROWS = 100, 8_000
 _ENOUGH = 1536 * 1024  # bytes of a page
 _LEAST_ROWID, _GREATEST_ROWID = -(1 << 63), (1 << 63) - 1
-_HAS_ROWIDS = (
-    "SELECT 1 FROM pragma_table_list WHERE schema = 'main' AND name = ? COLLATE NOCASE AND type = 'table' AND wr = 0"
-)
+# A column may be called like that, and hide the numbers of the rows. What stands for missing texts in lists is no
+# character in UTF-8 alone.
+_HAS_PAGES = """
+SELECT 1 FROM pragma_table_list AS tables
+WHERE schema = 'main' AND name = ? COLLATE NOCASE AND type = 'table' AND wr = 0
+AND NOT EXISTS (SELECT 1 FROM pragma_table_xinfo(tables.name) WHERE name = 'rowid' COLLATE NOCASE)
+AND (SELECT encoding FROM pragma_encoding) = 'UTF-8'
+"""
 # By the table itself: through an index that happens to hold all columns, each page would be as long a way as the table.
 _LAST_ROW = "SELECT rowid FROM {} NOT INDEXED WHERE rowid >= ? ORDER BY rowid LIMIT 1 OFFSET ?"
 _ROWS_OF_PAGE = " NOT INDEXED WHERE rowid BETWEEN ? AND ?"
@@ -48,15 +53,15 @@ def reading_engine(database: Database) -> Engine:
 def stored_batches(engine: Engine, query: SourceQuery, rows: Select[Any]) -> Generator[Page | Sequence[Row]]:
     """Pages of columns where the rows are just those of a table, else batches of what `rows` gives."""
     table, columns = query.whole_table(), query.columns_on_sqlite()
-    if table is None or columns is None or not _has_rowids(engine, table):
+    if table is None or columns is None or not _has_pages(engine, table):
         yield from row_batches(engine, rows, _ROWS_AT_ONCE, as_bytes=True)
     else:
         yield from _pages_of_table(engine, table, columns)
 
 
-def _has_rowids(engine: Engine, table: str) -> bool:
+def _has_pages(engine: Engine, table: str) -> bool:
     with engine.connect() as connection:
-        return connection.exec_driver_sql(_HAS_ROWIDS, (table,)).first() is not None
+        return connection.exec_driver_sql(_HAS_PAGES, (table,)).first() is not None
 
 
 def _pages_of_table(engine: Engine, table: str, statement: Select[Any]) -> Generator[Page]:

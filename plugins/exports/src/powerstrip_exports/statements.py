@@ -103,9 +103,8 @@ class SourceQuery:
         tables = statement.get_final_froms()
         if len(tables) != 1 or not isinstance(table := tables[0], Table) or table.schema is not None:
             return None
-        has_rowid = not any(column.name.lower() == "rowid" for column in table.columns)
         is_simple = str(statement).endswith(f"FROM {DefaultDialect().identifier_preparer.format_table(table)}")
-        return table.name if has_rowid and is_simple and all(map(_is_of_one_row, self.chosen)) else None
+        return table.name if is_simple and all(map(_is_of_one_row, self.chosen)) else None
 
     def _as_text(self, forms: Forms) -> Select[Any] | None:
         written = self._texts(forms)
