@@ -11,8 +11,11 @@ import pytest
 from exports_sample import COLUMNS, AllThings, Thing, all_things, thing
 from sqlalchemy import JSON, Column, Integer, MetaData, Table, Text, delete, select, text
 
-from powerstrip import ExportColumn, ExportSource, Identity, Plugin, PluginSettings, hookimpl
+from powerstrip import ExportColumn, ExportContext, ExportSource, Identity, Plugin, PluginSettings, hookimpl
 from powerstrip_database import Database
+from powerstrip_exports.catalog import Catalog
+from powerstrip_exports.domain import Format
+from powerstrip_exports.reading import Reading, Wanted
 
 OWNER = Identity("owner", "Owner", frozenset(("user",)), frozenset(("things:*",)))
 NASTY = [
@@ -235,6 +238,19 @@ async def test_missing_texts_are_missing_in_a_database_in_utf_16(start_on_sqlite
         answer = await api.get("/exports/odd", OWNER)
 
     assert answer.text == '"number","name"\r\n1,"ö"\r\n2,\r\n'
+
+
+async def test_long_texts_after_short_ones_come_in_small_parts(start_on_sqlite):
+    """Pages grow while rows are short, and memory is constant all the same."""
+    async with start_on_sqlite(extra={"things": AllThings}) as api:
+        await api.add(*map(thing, range(2_100)), *(thing(n, name="x" * 200_000) for n in range(2_100, 2_200)))
+        services = api.services
+        selection = services[Catalog].select(services[Catalog].find("things").source, None, None)
+        wanted = Wanted(selection, ExportContext(services, None, None), Format.CSV)
+        pieces = [piece async for piece in services[Reading].pieces(wanted)]
+
+    assert sum(piece.rows for piece in pieces) == 2_200
+    assert max(len(piece.data) for piece in pieces) < 5_000_000
 
 
 async def test_a_view_is_read_row_by_row(start_on_sqlite):

@@ -17,6 +17,7 @@ _ROWS_AT_ONCE = 1_000
 _FIRST_ROWS, _MOST_ROWS = 100, 8_000
 _ENOUGH = 1536 * 1024  # bytes of a page
 _LEAST_ROWID, _GREATEST_ROWID = -(1 << 63), (1 << 63) - 1
+_MUCH = 4 * 1024 * 1024  # characters of long texts in a page
 # A column may be called like that, and hide the numbers of the rows. What stands for missing texts in lists is no
 # character in UTF-8 alone.
 _HAS_PAGES = """
@@ -27,7 +28,7 @@ AND (SELECT encoding FROM pragma_encoding) = 'UTF-8'
 """
 # By the table itself: through an index that happens to hold all columns, each page would be as long a way as the table.
 _LAST_ROW = "SELECT rowid FROM {} NOT INDEXED WHERE rowid >= ? ORDER BY rowid LIMIT 1 OFFSET ?"
-_ROWS_OF_PAGE = " NOT INDEXED WHERE rowid BETWEEN ? AND ?"
+_OF_PAGE = " NOT INDEXED WHERE rowid BETWEEN ? AND ?"
 
 
 def reading_engine(database: Database) -> Engine:
@@ -56,7 +57,9 @@ def stored_batches(engine: Engine, query: SourceQuery, rows: Select[Any]) -> Gen
     if table is None or columns is None or not _has_pages(engine, table):
         yield from row_batches(engine, rows, _ROWS_AT_ONCE, as_bytes=True)
     else:
-        yield from _pages_of_table(engine, table, columns)
+        with engine.connect() as connection:
+            _take_bytes(connection)
+            yield from _Pages(connection, table, columns, query.size_on_sqlite()).all()
 
 
 def _has_pages(engine: Engine, table: str) -> bool:
@@ -64,25 +67,46 @@ def _has_pages(engine: Engine, table: str) -> bool:
         return connection.exec_driver_sql(_HAS_PAGES, (table,)).first() is not None
 
 
-def _pages_of_table(engine: Engine, table: str, statement: Select[Any]) -> Generator[Page]:
-    """All rows of a table in the order of their rowids; `statement` gives their count, then each column as a list.
+class _Pages:
+    """All rows of a table in the order of their rowids, and each column as a list.
 
     The database makes each page in one step, so that this thread seldom waits for its turn in Python.
     """
-    # Written here, since SQLAlchemy would look through the whole statement again for each page.
-    columns, arguments = compiled_for(statement, engine.dialect)
-    last_row = _LAST_ROW.format(engine.dialect.identifier_preparer.quote(table))
-    with engine.connect() as connection:
-        _take_bytes(connection)
-        first, most = _LEAST_ROWID, _FIRST_ROWS
+
+    def __init__(self, connection: Connection, table: str, columns: Select[Any], size: Select[Any] | None) -> None:
+        """`columns` gives the count of rows and the lists, `size` the length of long texts, where there may be some."""
+        self._connection = connection
+        # Written here, since SQLAlchemy would look through the whole statement again for each page.
+        self._columns = compiled_for(columns, connection.dialect)
+        self._size = None if size is None else compiled_for(size, connection.dialect)
+        self._last_row = _LAST_ROW.format(connection.dialect.identifier_preparer.quote(table))
+        self._most = _FIRST_ROWS
+
+    def all(self) -> Generator[Page]:
+        first = _LEAST_ROWID
         while first <= _GREATEST_ROWID:
-            last = connection.exec_driver_sql(last_row, (first, most - 1)).scalar()
-            last = _GREATEST_ROWID if last is None else last
-            rows, *lists = connection.exec_driver_sql(columns + _ROWS_OF_PAGE, (*arguments, first, last)).one()
+            last = self._last(first)
+            rows, *lists = self._of_page(self._columns, first, last)
             if rows:
                 yield Page(rows, lists)
-                most = max(1, min(_MOST_ROWS, 4 * rows, _ENOUGH * rows // sum(map(len, lists))))
+                self._most = max(1, min(_MOST_ROWS, 4 * rows, _ENOUGH * rows // sum(map(len, lists))))
             first = last + 1
+
+    def _last(self, first: int) -> int:
+        """Where the page ends that begins with a rowid. Long texts may come after thousands of short ones."""
+        while True:
+            last = self._connection.exec_driver_sql(self._last_row, (first, self._most - 1)).scalar()
+            last = _GREATEST_ROWID if last is None else last
+            if self._size is None or self._most == 1:
+                return last
+            (size,) = self._of_page(self._size, first, last)
+            if size <= _MUCH:
+                return last
+            self._most = max(1, int(self._most * _ENOUGH / size))
+
+    def _of_page(self, compiled: tuple[str, list[Any]], first: int, last: int) -> Row:
+        statement, arguments = compiled
+        return self._connection.exec_driver_sql(statement + _OF_PAGE, (*arguments, first, last)).one()
 
 
 def row_batches(

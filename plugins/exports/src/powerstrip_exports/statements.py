@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from types import MappingProxyType
 from typing import Any
 
@@ -91,6 +93,13 @@ class SourceQuery:
         written = self._texts(LISTED_ON_SQLITE)
         return None if written is None else self._only([func.count(), *map(func.json_group_array, written)])
 
+    def size_on_sqlite(self) -> Select[Any] | None:
+        """The statement that counts the characters of texts that may be long, or None where there are none."""
+        chosen = zip(self.selection.columns, self.chosen, strict=True)
+        shown = [(column, cell) for column, cell in chosen if column.name not in self.selection.masked]
+        lengths = [func.total(func.length(cell)) for column, cell in shown if _may_be_long(column, cell.type)]
+        return self._only([reduce(add, lengths)]) if lengths else None
+
     def arrow_rows_on_sqlite(self) -> Select[Any] | None:
         """The statement that gives the rows just as they are stored, or None likewise."""
         return self._as_text(_AS_STORED)
@@ -133,6 +142,10 @@ def _is_of_one_row(expression: ColumnElement[Any]) -> bool:
         isinstance(part, (FunctionElement, Over, SelectBase, TextClause, ColumnClause)) and not isinstance(part, Column)
         for part in iterate(expression)
     )
+
+
+def _may_be_long(column: ExportColumn, kind: TypeEngine[Any]) -> bool:
+    return column.type in ("text", "json") and getattr(kind, "length", None) is None
 
 
 def _is_stored_plainly(column: ExportColumn, kind: TypeEngine[Any]) -> bool:
