@@ -183,6 +183,24 @@ async def test_times_that_the_database_has_written_itself(start_on_sqlite):
     assert b'"2026-11-26T08:30:00Z"' in table.splitlines()
 
 
+async def test_the_first_and_the_last_times_there_are(start):
+    """They often stand for never, and PostgreSQL's driver makes infinities of them."""
+    ends = [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)]
+    rows = [thing(n, day=end.date(), made_at=end) for n, end in enumerate(ends)]
+
+    table, batches = await both_ways(start, "/exports/things?columns=made_at,day", *rows)
+    async with start(extra={"things": AllThings}) as api:
+        parquet = (await api.get("/exports/things?format=parquet&columns=made_at,day", OWNER)).content
+
+    assert table == batches
+    assert table.splitlines()[1:] == [
+        b'"0001-01-01T00:00:00Z","0001-01-01"',
+        b'"9999-12-31T23:59:59.999999Z","9999-12-31"',
+    ]
+    read = pyarrow.parquet.read_table(io.BytesIO(parquet)).to_pylist()
+    assert read == [{"made_at": end, "day": end.date()} for end in ends]
+
+
 async def test_parquet_of_a_whole_table_keeps_types_and_missing_values(start):
     async with start(extra={"things": AllThings}) as api:
         await api.add(*(thing(n) for n in range(1, 1_500)), thing(0, name=None, key=None, made_at=None, facts=None))

@@ -29,6 +29,24 @@ def json_as_text(cell: Cell) -> Cell:
     return func.nullif(as_text(cell), literal_column("'null'"))
 
 
+def date_on_postgresql(cell: Cell) -> Cell:
+    """The value, of which the driver has made an infinity where it was Python's first or last one."""
+    return _finite(cell, "date '0001-01-01'", "date '9999-12-31'")
+
+
+def moment_on_postgresql(cell: Cell) -> Cell:
+    """Likewise."""
+    return _finite(cell, "timestamptz '0001-01-01 00:00:00Z'", "timestamptz '9999-12-31 23:59:59.999999Z'")
+
+
+def _finite(cell: Cell, first: str, last: str) -> Cell:
+    infinities: dict[Cell, Cell] = {
+        literal_column("'-infinity'"): literal_column(first),
+        literal_column("'infinity'"): literal_column(last),
+    }
+    return case(infinities, value=cell, else_=cell)
+
+
 def _text_on_postgresql(cell: Cell) -> Cell:
     if _is_harmless(cell):
         return cell
@@ -68,9 +86,9 @@ def _is_harmless(cell: Cell) -> bool:
     return is_constrained and not any(map(is_formula, kind.enums))
 
 
-def _moment_on_postgresql(cell: Cell) -> Cell:
+def _written_moment_on_postgresql(cell: Cell) -> Cell:
     # The session's zone is UTC.
-    written = func.to_char(cell, literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""))
+    written = func.to_char(moment_on_postgresql(cell), literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""))
     careful = func.replace(written, literal_column("'.000000'"), literal_column("''"))
     if not isinstance(cell, Column):
         return careful
@@ -140,8 +158,8 @@ CSV_ON_POSTGRESQL: Forms = MappingProxyType(
         "text": _text_on_postgresql,
         "integer": same,
         "boolean": _boolean_on_postgresql,
-        "datetime": _moment_on_postgresql,
-        "date": same,
+        "datetime": _written_moment_on_postgresql,
+        "date": date_on_postgresql,
         "uuid": same,
         "json": _json_on_postgresql,
     }

@@ -44,7 +44,9 @@ from powerstrip_exports.forms import (
     CSV_ON_POSTGRESQL,
     LISTED_ON_SQLITE,
     Forms,
+    date_on_postgresql,
     json_as_text,
+    moment_on_postgresql,
     moment_on_sqlite,
     same,
     uuid_on_sqlite,
@@ -78,7 +80,7 @@ class SourceQuery:
 
     def stored_rows(self, *, on_sqlite: bool) -> Select[Any] | None:
         """The same, read past SQLAlchemy: values as the database has them; None where a type does not allow it."""
-        return self._as_text(_STORED_ON_SQLITE if on_sqlite else _AS_STORED)
+        return self._as_text(_STORED_ON_SQLITE if on_sqlite else _STORED_ON_POSTGRESQL)
 
     def count(self) -> Select[Any]:
         """The statement that counts the rows."""
@@ -174,6 +176,9 @@ _PLAIN: MappingProxyType[str, tuple[type[TypeEngine[Any]], ...]] = MappingProxyT
 
 # PostgreSQL's driver would parse JSON.
 _AS_STORED: Forms = MappingProxyType({**dict.fromkeys(_PLAIN, same), "json": json_as_text})
+_STORED_ON_POSTGRESQL: Forms = MappingProxyType(
+    {**_AS_STORED, "datetime": moment_on_postgresql, "date": date_on_postgresql}
+)
 _STORED_ON_SQLITE: Forms = MappingProxyType({**_AS_STORED, "datetime": moment_on_sqlite, "uuid": uuid_on_sqlite})
 
 
