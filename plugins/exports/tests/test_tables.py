@@ -3,7 +3,7 @@
 import io
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import aclosing, closing
 from datetime import UTC, datetime
 
 import pyarrow.parquet
@@ -258,17 +258,31 @@ async def test_missing_texts_are_missing_in_a_database_in_utf_16(start_on_sqlite
     assert answer.text == '"number","name"\r\n1,"ö"\r\n2,\r\n'
 
 
+def pieces_of_things(services, kind=Format.CSV):
+    selection = services[Catalog].select(services[Catalog].find("things").source, None, None)
+    return services[Reading].pieces(Wanted(selection, ExportContext(services, None, None), kind))
+
+
 async def test_long_texts_after_short_ones_come_in_small_parts(start_on_sqlite):
     """Pages grow while rows are short, and memory is constant all the same."""
     async with start_on_sqlite(extra={"things": AllThings}) as api:
         await api.add(*map(thing, range(2_100)), *(thing(n, name="x" * 200_000) for n in range(2_100, 2_200)))
-        services = api.services
-        selection = services[Catalog].select(services[Catalog].find("things").source, None, None)
-        wanted = Wanted(selection, ExportContext(services, None, None), Format.CSV)
-        pieces = [piece async for piece in services[Reading].pieces(wanted)]
+        pieces = [piece async for piece in pieces_of_things(api.services)]
 
     assert sum(piece.rows for piece in pieces) == 2_200
     assert max(len(piece.data) for piece in pieces) < 5_000_000
+
+
+@pytest.mark.parametrize("kind", [Format.CSV, Format.PARQUET])
+async def test_whoever_leaves_at_the_last_rows_holds_no_connection(start, kind):
+    """On PostgreSQL, the driver would wait for the end of a COPY until it gives the connection up."""
+    async with start(extra={"things": AllThings}) as api:
+        await api.add(*map(thing, range(3)))
+        async with aclosing(pieces_of_things(api.services, kind)) as pieces:
+            await anext(pieces)
+            await anext(pieces)
+
+        assert (await api.services[Database].probe())["connections"]["in_use"] == 0
 
 
 async def test_a_view_is_read_row_by_row(start_on_sqlite):

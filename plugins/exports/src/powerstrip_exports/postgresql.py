@@ -36,6 +36,7 @@ _ENOUGH = 128 * 1024
 _ENOUGH_FOR_ARROW = 256 * 1024
 _MUCH = 64 * 1024
 _MOMENT = 0.000_5  # seconds
+_NEARLY_DONE = 0.05  # seconds
 
 
 async def prepare_session(session: AsyncSession) -> None:
@@ -91,8 +92,14 @@ async def _copied(
             yield page
         await copying
     finally:
-        copying.cancel()
-        await asyncio.gather(copying, return_exceptions=True)
+        # Whoever leaves may leave the last rows, and where those were being handed over, the driver waits half a minute
+        # for the end of a COPY that has ended before.
+        handover.discard()
+        try:
+            await asyncio.wait((copying,), timeout=_NEARLY_DONE)
+        finally:
+            copying.cancel()
+            await asyncio.gather(copying, return_exceptions=True)
 
 
 async def row_batches(session: AsyncSession, statement: Any, rows_at_once: int) -> AsyncGenerator[Sequence[Row]]:
@@ -114,12 +121,15 @@ class _Handover:
         self._parts: list[bytes] = []
         self._size = 0
         self._first = True
+        self._discards = False
         self._finished = False
         self._changed = asyncio.Event()
         self._taken = asyncio.Event()
 
     async def put(self, data: bytes) -> None:
         """Take whole rows; returns when there is room for more."""
+        if self._discards:
+            return
         self._parts.append(data)
         self._size += len(data)
         if self._first or self._size >= self._enough:
@@ -130,6 +140,11 @@ class _Handover:
         elif len(data) < _MUCH:
             # It comes in small parts: a moment later there are many, which are read as quickly as one.
             await asyncio.sleep(_MOMENT)
+
+    def discard(self) -> None:
+        """Nobody reads any more: let all that still comes go by."""
+        self._discards = True
+        self._taken.set()
 
     def finish(self) -> None:
         self._finished = True
