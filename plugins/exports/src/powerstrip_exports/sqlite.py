@@ -14,8 +14,8 @@ from powerstrip_exports.domain import Page, Row
 from powerstrip_exports.statements import SourceQuery, compiled_for
 
 _ROWS_AT_ONCE = 1_000
-_FIRST_ROWS, _MOST_ROWS = 100, 8_000
-_ENOUGH = 1536 * 1024  # bytes of a page
+_FIRST_ROWS, _MOST_ROWS = 100, 6_000
+_ENOUGH = 1152 * 1024  # bytes of a page
 _LEAST_ROWID, _GREATEST_ROWID = -(1 << 63), (1 << 63) - 1
 _MUCH = 4 * 1024 * 1024  # characters of long texts in a page
 # A column may be called like that, and hide the numbers of the rows. What stands for missing texts in lists is no

@@ -18,7 +18,7 @@ _TURN = 0.000_5  # seconds
 # A third of the weight of other threads, where all want the processor (sched(7)): it is what requests beside an export
 # wait for most. Not less, since what waits for a processor may hold the interpreter.
 _NICENESS = 5
-_KEPT = 8 << 20  # bytes
+_KEPT = 4 << 20  # bytes
 _AHEAD = 2  # with fewer, the thread would have to be woken up for each value, which takes a while
 
 
