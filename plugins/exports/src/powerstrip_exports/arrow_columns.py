@@ -105,7 +105,8 @@ def _of_list(kind: str, listed: bytes, rows: int) -> StoredColumn:
     if values is None or len(values) != rows:
         written = listed.replace(b'"%b"' % NULL, b"null").decode(errors="replace")
         with _checking(kind):
-            return _of_values(kind, from_json(written))
+            parsed = from_json(written)
+        return _of_values(kind, parsed)
     return StoredColumn(kind, values, may_have_quotes=False)
 
 

@@ -15,7 +15,6 @@ from powerstrip_exports.formulas import guarded
 BOM = "\ufeff".encode()
 LINE_END = b"\r\n"
 NUMERIC = frozenset(("integer", "number"))
-GUARDED = frozenset(("text", "json"))
 
 
 def csv_head(columns: Sequence[ExportColumn], *, bom: bool) -> bytes:

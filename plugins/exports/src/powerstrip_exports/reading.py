@@ -77,7 +77,7 @@ class Reading:
         if rows is None or not writes_columns(wanted.format, wanted.selection.columns):
             return None
         batches = self._threads.ahead(sqlite.stored_batches(engine, query, rows))
-        return self._threads.iterate(_written(partial(_column_encoder, wanted), batches, _stored))
+        return self._threads.iterate(_pieces(partial(_column_encoder, wanted), batches, _stored))
 
     async def _copied(self, query: SourceQuery, statement: Any, *, bom: bool) -> AsyncGenerator[Piece]:
         async with (
@@ -94,7 +94,7 @@ class Reading:
             return self._encoded(wanted, self._processed(query), stored=False)
         if self._engine is not None:
             rows = sqlite.row_batches(self._engine, statement, _ROWS_AT_ONCE)
-            return self._threads.iterate(_written(partial(_encoder, wanted, stored=True), rows, _rows))
+            return self._threads.iterate(_pieces(partial(_encoder, wanted, stored=True), rows, _rows))
         if wanted.format is Format.PARQUET:
             # The database writes CSV, and Arrow reads it: no value becomes an object of Python.
             return self._written(partial(_encoder, wanted), self._copied_pages(statement), _copied_page)
@@ -164,7 +164,8 @@ class Reading:
                 await close()
 
 
-def _written(new_encoder: Callable[[], E], batches: Generator[B], write: Callable[[E, B], Piece]) -> Generator[Piece]:
+def _pieces(new_encoder: Callable[[], E], batches: Generator[B], write: Callable[[E, B], Piece]) -> Generator[Piece]:
+    """All that `Reading._written` does, in one thread: batches that come without the event loop need no turns of it."""
     encoder = new_encoder()
     try:
         yield Piece(0, encoder.begin())
